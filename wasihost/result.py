@@ -1,0 +1,137 @@
+"""What a run gives back."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wasihost import errors
+
+
+class Outcome(enum.Enum):
+    """How a run ended."""
+
+    EXITED = "exited"
+    """The program came to its end or left by itself; `RunResult.exit_code` says with which status."""
+    OUT_OF_FUEL = "out of fuel"
+    DEADLINE_EXCEEDED = "deadline exceeded"
+    OUTPUT_LIMIT = "output limit"
+    DISK_LIMIT = "disk limit"
+    GUEST_CRASHED = "guest crashed"
+    """The interpreter inside was destroyed: a trap, or a reply that makes no sense."""
+    CANCELLED = "cancelled"
+    HOST_FAILED = "host failed"
+    """The host could not carry the run through; the program is not to blame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestError:
+    """The exception that ended the program. All three are the guest's words: text to show, not to trust.
+
+    Attributes:
+        type: Name of the class as a traceback prints it (`ValueError`, `json.decoder.JSONDecodeError`).
+        message: `str()` of the exception.
+        traceback: What Python would print on standard error, with the lines of the user's code only.
+    """
+
+    type: str
+    message: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denial:
+    """Something the program tried to open and was not given. Reported from inside: a hint, not a security log.
+
+    Attributes:
+        kind: "read", "write", "env", "network" or "process".
+        target: The guest path or name that was asked for.
+    """
+
+    kind: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """Everything that is known about a finished run.
+
+    Attributes:
+        outcome: How the run ended.
+        exit_code: 0 to 255 when the outcome is EXITED, else None.
+        stdout_bytes: Standard output as written; when it was cut, its first and last part with a line between that
+            counts the omitted bytes.
+        stderr_bytes: Standard error, likewise.
+        value: JSON value of the last expression; None when there is none or it has no JSON form.
+        error: The exception that ended the program, if one did.
+        detail: One plain sentence on an outcome other than EXITED, else "".
+        denials: What the program asked for and was not given, as it reported it itself.
+        fuel_consumed: Wasm instructions used, None when unmetered.
+        memory_peak_bytes: Size of the linear memory at the end (it never shrinks); the interpreter is in it.
+        wall_seconds: From the request to the reply.
+        cpu_seconds: CPU time of the thread that ran the guest.
+        stdout_omitted_bytes: Bytes of standard output that were not kept.
+        stderr_omitted_bytes: Bytes of standard error that were not kept.
+    """
+
+    outcome: Outcome
+    exit_code: int | None = None
+    stdout_bytes: bytes = b""
+    stderr_bytes: bytes = b""
+    value: Any = None
+    error: GuestError | None = None
+    detail: str = ""
+    denials: tuple[Denial, ...] = ()
+    fuel_consumed: int | None = None
+    memory_peak_bytes: int = 0
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    stdout_omitted_bytes: int = 0
+    stderr_omitted_bytes: int = 0
+
+    @property
+    def stdout(self) -> str:
+        """Standard output as text; bytes that are not UTF-8 become U+FFFD."""
+        return self.stdout_bytes.decode("utf-8", "replace")
+
+    @property
+    def stderr(self) -> str:
+        """Standard error as text; bytes that are not UTF-8 become U+FFFD."""
+        return self.stderr_bytes.decode("utf-8", "replace")
+
+    @property
+    def truncated(self) -> bool:
+        """Whether some of standard output or standard error was not kept."""
+        return bool(self.stdout_omitted_bytes or self.stderr_omitted_bytes)
+
+    def check(self) -> RunResult:
+        """Return this result if the program EXITED with 0, else raise.
+
+        Raises:
+            RunFailedError: The subclass that belongs to the outcome (`CHECK_ERRORS`); `.result` is this result.
+        """
+        if self.outcome is Outcome.EXITED and self.exit_code == 0:
+            return self
+        raise CHECK_ERRORS[self.outcome](self._failure(), self)
+
+    def _failure(self) -> str:
+        if self.outcome is not Outcome.EXITED:
+            return self.detail or f"the run ended: {self.outcome.value}"
+        if self.error is not None:
+            message = f": {self.error.message}" if self.error.message else ""
+            return f"the program raised {self.error.type}{message}"
+        return f"the program exited with status {self.exit_code}"
+
+
+CHECK_ERRORS: Final[dict[Outcome, type[errors.RunFailedError]]] = {
+    Outcome.EXITED: errors.GuestExitedError,
+    Outcome.OUT_OF_FUEL: errors.FuelExhaustedError,
+    Outcome.DEADLINE_EXCEEDED: errors.DeadlineExceededError,
+    Outcome.OUTPUT_LIMIT: errors.OutputLimitError,
+    Outcome.DISK_LIMIT: errors.DiskLimitError,
+    Outcome.GUEST_CRASHED: errors.GuestCrashedError,
+    Outcome.CANCELLED: errors.RunCancelledError,
+    Outcome.HOST_FAILED: errors.HostFailedError,
+}
+"""What `RunResult.check()` raises for each outcome; every outcome is here (tested)."""
