@@ -1,0 +1,72 @@
+"""A module compiled for an engine and linked to its host functions: the part that all guests share."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import byref, c_void_p
+from pathlib import Path
+from typing import Final
+
+from wasihost.engine.capi import I32, Finalizer, HostCallback, ValTypeVec, check, lib
+from wasihost.engine.engine import Engine
+from wasihost.engine.wasi import SHADOWS, callback_for
+
+_NO_FINALIZER: Final = ctypes.cast(0, Finalizer)
+
+# Native code holds these pointers for as long as any linker lives: they are made once and never freed.
+_CALLBACKS: Final = {key: callback_for(function) for key, (function, _) in SHADOWS.items()}
+
+
+class Code:
+    """Compiled code, ready to be instantiated any number of times, from any thread.
+
+    Args:
+        engine: The engine that compiled it.
+        path: The file from `Engine.compile`, already checked for owner, mode and content.
+
+    Raises:
+        EngineError: The file does not fit this engine, or the module imports something that nobody provides.
+    """
+
+    __slots__ = ("_linker", "_module", "engine", "pre")
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self.engine = engine
+        self._module = engine.load(path)
+        self._linker: int = lib.wasmtime_linker_new(engine.pointer)
+        lib.wasmtime_linker_allow_shadowing(self._linker, True)
+        check(lib.wasmtime_linker_define_wasi(self._linker), "cannot define WASI")
+        for (module, name), (_, parameters) in SHADOWS.items():
+            _define(self._linker, module.encode(), name.encode(), parameters, _CALLBACKS[module, name])
+        pre = c_void_p()
+        check(
+            lib.wasmtime_linker_instantiate_pre(self._linker, self._module, byref(pre)),
+            "the module needs something that wasihost does not give",
+        )
+        self.pre = pre.value
+
+    def close(self) -> None:
+        """Free the code; guests made from it must be closed before."""
+        if self.pre is not None:
+            lib.wasmtime_instance_pre_delete(self.pre)
+            lib.wasmtime_linker_delete(self._linker)
+            lib.wasmtime_module_delete(self._module)
+            self.pre = None
+
+
+def _define(linker: int, module: bytes, name: bytes, parameters: int, callback: HostCallback) -> None:  # type: ignore[valid-type]
+    takes, gives = _types([I32] * parameters), _types([I32])
+    function_type = lib.wasm_functype_new(byref(takes), byref(gives))
+    error = lib.wasmtime_linker_define_func(
+        linker, module, len(module), name, len(name), function_type, callback, None, _NO_FINALIZER
+    )
+    lib.wasm_functype_delete(function_type)
+    check(error, f"cannot define {name.decode()}")
+
+
+def _types(kinds: Sequence[int]) -> ValTypeVec:
+    vec = ValTypeVec()
+    pointers = (c_void_p * len(kinds))(*[lib.wasm_valtype_new(kind) for kind in kinds])
+    lib.wasm_valtype_vec_new(byref(vec), len(kinds), pointers)
+    return vec

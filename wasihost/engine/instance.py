@@ -1,0 +1,438 @@
+"""One guest: a store, an instance of the code, and the state that its host functions share.
+
+A guest is used by one thread, for one boot or one run, and closed. Everything read from it (pointers, lengths,
+bytes) is hostile and checked here or in `wasi`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import threading
+import time
+from collections.abc import Callable, Sequence
+from ctypes import byref, c_char_p, c_int, c_uint8, c_uint64, c_void_p
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from wasihost.engine.capi import (
+    EXTERN_FUNC,
+    EXTERN_GLOBAL,
+    EXTERN_MEMORY,
+    EXTERN_TABLE,
+    FUNCREF_KIND,
+    I32,
+    UPDATE_CONTINUE,
+    VALKINDS,
+    ByteVec,
+    EpochCallback,
+    Extern,
+    Finalizer,
+    Func,
+    Instance,
+    Val,
+    check,
+    lib,
+    take_error,
+    take_text,
+)
+from wasihost.engine.capture import Capture
+from wasihost.engine.traps import Ending, meaning_of
+from wasihost.errors import EngineError
+from wasihost.limits import WASM_PAGE_BYTES
+
+if TYPE_CHECKING:
+    from wasihost.engine.code import Code
+
+UNLIMITED_FUEL: Final = 2**63
+NO_FINALIZER: Final = ctypes.cast(0, Finalizer)
+MAX_TABLE_ELEMENTS: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """A directory as the engine gets it.
+
+    Attributes:
+        host: Path that the engine opens (a `/proc/self/fd/N` of a checked descriptor, where there is one).
+        guest: Name under which WASI lists it.
+        writable: Whether the guest may change it.
+    """
+
+    host: str
+    guest: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a guest is started with.
+
+    Attributes:
+        arguments: WASI argv (seen at boot only; a run's `sys.argv` travels in the request).
+        environment: WASI environment (likewise).
+        directories: Preopens in descriptor order, from 3.
+        stdin: Bytes of standard input, or None to inherit the host's own.
+        fuel: Instructions; None on an unmetered engine.
+        memory_bytes: Cap of the linear memory.
+        deadline_seconds: Wall clock from the creation of the guest.
+        output_bytes: Kept of standard output and standard error, each.
+        output_ends_run: Whether a stream past `output_bytes` ends the run.
+        open_files: Files open at a time.
+        on_stdout: Called with each piece of standard output.
+        on_stderr: Called with each piece of standard error.
+    """
+
+    arguments: Sequence[str] = ()
+    environment: Sequence[tuple[str, str]] = ()
+    directories: Sequence[Directory] = ()
+    stdin: bytes | None = b""
+    fuel: int | None = None
+    memory_bytes: int = 2**32
+    deadline_seconds: float = 60.0
+    output_bytes: int = 2**20
+    output_ends_run: bool = False
+    open_files: int = 256
+    on_stdout: Callable[[bytes], object] | None = None
+    on_stderr: Callable[[bytes], object] | None = None
+
+
+@dataclass(slots=True)
+class Stop:
+    """Why the host stops a guest, or stopped it."""
+
+    ending: Ending
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a call into the guest ended."""
+
+    ending: Ending
+    detail: str = ""
+    exit_code: int = 0
+
+
+class _Current(threading.local):
+    guest: Guest | None = None
+
+
+current: Final = _Current()
+"""The guest whose wasm runs on this thread: host functions find their state here."""
+
+
+class GuestStoppedError(Exception):
+    """Raised inside host functions to unwind the guest; `Guest.stop` says why."""
+
+
+class Guest:
+    """An instance with its own store, ready to be written to and called."""
+
+    __slots__ = (
+        "_cancelled",
+        "_externs",
+        "_fuel",
+        "_instance",
+        "_memory",
+        "_store",
+        "_wake",
+        "captures",
+        "code",
+        "context",
+        "deadline",
+        "doorbell",
+        "monotonic_start",
+        "output_ends_run",
+        "stop",
+    )
+
+    def __init__(self, code: Code, surroundings: Surroundings) -> None:
+        code.engine.check_process()
+        self.code = code
+        self.stop: Stop | None = None
+        self.doorbell: Callable[[Guest], None] | None = None
+        self._cancelled = False
+        self._wake: threading.Event | None = None
+        self.output_ends_run = surroundings.output_ends_run
+        self.captures = (
+            Capture(surroundings.output_bytes, surroundings.on_stdout),
+            Capture(surroundings.output_bytes, surroundings.on_stderr),
+        )
+        self.deadline = time.monotonic() + surroundings.deadline_seconds
+        self._externs: dict[str, Extern] = {}
+        self._fuel = surroundings.fuel
+        self._store: int | None = lib.wasmtime_store_new(code.engine.pointer, None, NO_FINALIZER)
+        try:
+            self._prepare(surroundings)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, surroundings: Surroundings) -> None:
+        store = self._store
+        self.context: int = lib.wasmtime_store_context(store)
+        lib.wasmtime_store_limiter(store, surroundings.memory_bytes, MAX_TABLE_ELEMENTS, 1, 1, 1)
+        if self.code.engine.metered:
+            fuel = UNLIMITED_FUEL if surroundings.fuel is None else surroundings.fuel
+            check(lib.wasmtime_context_set_fuel(self.context, fuel), "cannot set fuel")
+        lib.wasmtime_store_epoch_deadline_callback(store, _on_epoch, None, NO_FINALIZER)
+        lib.wasmtime_context_set_epoch_deadline(self.context, 1)
+        check(lib.wasmtime_context_set_wasi(self.context, _wasi(surroundings)), "cannot set up WASI")
+        self.monotonic_start = time.monotonic_ns()
+        instance, trap = Instance(), c_void_p()
+        self._instance = instance
+        error = lib.wasmtime_instance_pre_instantiate(self.code.pre, self.context, byref(instance), byref(trap))
+        check(error, "cannot instantiate")
+        if trap.value:
+            vec = ByteVec()
+            lib.wasm_trap_message(trap, byref(vec))
+            lib.wasm_trap_delete(trap)
+            raise EngineError(f"cannot instantiate: {take_text(vec)}")
+        self._memory = self.export("memory", EXTERN_MEMORY).of.memory
+
+    # -- what the instance exports ------------------------------------------------------------------------------
+
+    def export(self, name: str, kind: int) -> Extern:
+        """Return an export.
+
+        Raises:
+            EngineError: There is none of that name and kind.
+        """
+        extern = self._externs.get(name)
+        if extern is None:
+            extern, raw = Extern(), name.encode()
+            if not lib.wasmtime_instance_export_get(
+                self.context, byref(self._instance), raw, len(raw), byref(extern)
+            ):
+                raise EngineError(f"the module exports no {name!r}")
+            self._externs[name] = extern
+        if extern.kind != kind:
+            raise EngineError(f"the module's export {name!r} is of the wrong kind")
+        return extern
+
+    def get_global(self, name: str) -> int:
+        """Return the value of an integer global."""
+        value = Val()
+        lib.wasmtime_global_get(self.context, byref(self.export(name, EXTERN_GLOBAL).of.global_), byref(value))
+        return int(value.of.i64 if value.kind == VALKINDS["i64"] else value.of.i32)
+
+    def set_global(self, name: str, kind: str, number: int) -> None:
+        """Set an integer global."""
+        value = Val(kind=VALKINDS[kind])
+        if kind == "i64":
+            value.of.i64 = number
+        else:
+            value.of.i32 = number
+        error = lib.wasmtime_global_set(self.context, byref(self.export(name, EXTERN_GLOBAL).of.global_), byref(value))
+        check(error, "cannot set a global")
+
+    # -- memory -------------------------------------------------------------------------------------------------
+
+    def memory_bytes(self) -> int:
+        """Size of the linear memory now."""
+        return int(lib.wasmtime_memory_data_size(self.context, byref(self._memory)))
+
+    def memory_address(self) -> int:
+        """Address of the linear memory in this process; it does not move while the guest lives."""
+        return int(lib.wasmtime_memory_data(self.context, byref(self._memory)))
+
+    def grow_to(self, size: int) -> None:
+        """Grow the memory to at least `size` bytes.
+
+        Raises:
+            EngineError: The cap does not allow it.
+        """
+        missing = size - self.memory_bytes()
+        if missing > 0:
+            before = c_uint64()
+            pages = -(-missing // WASM_PAGE_BYTES)
+            error = lib.wasmtime_memory_grow(self.context, byref(self._memory), pages, byref(before))
+            check(error, "cannot grow the guest's memory")
+
+    def read(self, address: int, size: int) -> bytes:
+        """Copy bytes out of the guest.
+
+        Raises:
+            ValueError: They do not lie within its memory.
+        """
+        self._bounds(address, size)
+        return ctypes.string_at(self.memory_address() + address, size)
+
+    def view(self, address: int, size: int) -> memoryview:
+        """Return a window on the guest's memory; valid only until wasm runs again.
+
+        Raises:
+            ValueError: It does not lie within its memory.
+        """
+        self._bounds(address, size)
+        return memoryview((c_uint8 * size).from_address(self.memory_address() + address)).cast("B")
+
+    def write(self, address: int, data: bytes) -> None:
+        """Copy bytes into the guest.
+
+        Raises:
+            ValueError: They do not fit into its memory.
+        """
+        self._bounds(address, len(data))
+        ctypes.memmove(self.memory_address() + address, data, len(data))
+
+    def _bounds(self, address: int, size: int) -> None:
+        if address < 0 or size < 0 or address + size > self.memory_bytes():
+            raise ValueError("the guest named memory that it does not have")
+
+    def read_u32(self, address: int) -> int:
+        """Read one little-endian word.
+
+        Raises:
+            ValueError: It does not lie within the guest's memory.
+        """
+        return int(struct.unpack("<I", self.read(address, 4))[0])
+
+    # -- calls --------------------------------------------------------------------------------------------------
+
+    def call_export(self, name: str, *arguments: int) -> End:
+        """Call an exported function that takes i32 arguments and returns nothing."""
+        return self._call(self.export(name, EXTERN_FUNC).of.func, arguments, (Val * 0)())
+
+    def call_for_result(self, name: str, *arguments: int) -> tuple[End, int]:
+        """Call an exported function that takes i32 arguments and returns an i32."""
+        results = (Val * 1)()
+        end = self._call(self.export(name, EXTERN_FUNC).of.func, arguments, results)
+        return end, int(results[0].of.i32)
+
+    def call_table(self, index: int, *arguments: int) -> End:
+        """Call a function of the function table that takes i32 arguments and returns an i32, which is dropped.
+
+        Raises:
+            EngineError: The table has no such function.
+        """
+        value = Val()
+        table = self.export("wasihost:table", EXTERN_TABLE).of.table
+        found = lib.wasmtime_table_get(self.context, byref(table), index, byref(value))
+        if not found or value.kind != FUNCREF_KIND or not value.of.funcref.store_id:
+            raise EngineError("the image's entry function is not in the function table")
+        return self._call(value.of.funcref, arguments, (Val * 1)())
+
+    def _call(self, function: Func, arguments: Sequence[int], results: Any) -> End:
+        count = len(arguments)
+        values = (Val * count)()
+        for position, argument in enumerate(arguments):
+            values[position].kind = I32
+            values[position].of.i32 = argument
+        trap = c_void_p()
+        ticker = self.code.engine.ticker
+        previous, current.guest = current.guest, self
+        ticker.enter()
+        try:
+            error = lib.wasmtime_func_call(
+                self.context, byref(function), values, count, results, len(results), byref(trap)
+            )
+        finally:
+            ticker.leave()
+            current.guest = previous
+        return self._end(error, trap)
+
+    def _end(self, error: int | None, trap: c_void_p) -> End:
+        if error:
+            status = c_int()
+            left = lib.wasmtime_error_exit_status(error, byref(status))
+            message = take_error(error)
+            if self.stop is not None:
+                return End(self.stop.ending, self.stop.detail)
+            if left:
+                return End(Ending.EXITED, exit_code=status.value & 0xFF)
+            return End(Ending.HOST_FAILED, message.splitlines()[0] if message else "")
+        if trap.value:
+            code = c_uint8()
+            known = lib.wasmtime_trap_code(trap, byref(code))
+            lib.wasm_trap_delete(trap)
+            if self.stop is not None:
+                return End(self.stop.ending, self.stop.detail)
+            if known:
+                return End(*meaning_of(code.value))
+            return End(Ending.HOST_FAILED, "a host function failed")
+        return End(Ending.RETURNED)
+
+    # -- stopping -----------------------------------------------------------------------------------------------
+
+    def cancel(self) -> None:
+        """Stop the guest from another thread, at its next loop or function entry, or out of its sleep."""
+        self._cancelled = True
+        wake = self._wake
+        if wake is not None:
+            wake.set()
+
+    def must_stop(self) -> bool:
+        """Whether the guest was cancelled or is past its deadline; `stop` says which."""
+        if self.stop is None:
+            if self._cancelled:
+                self.stop = Stop(Ending.CANCELLED, "the run was cancelled")
+            elif time.monotonic() >= self.deadline:
+                self.stop = Stop(Ending.DEADLINE, "the run reached its deadline")
+        return self.stop is not None
+
+    def sleep(self, seconds: float) -> None:
+        """Wait on behalf of the guest, within its deadline.
+
+        Raises:
+            GuestStoppedError: It was cancelled or reached its deadline.
+        """
+        if self._wake is None:
+            self._wake = threading.Event()
+        end = time.monotonic() + seconds
+        while not self.must_stop():
+            now = time.monotonic()
+            if now >= end:
+                return
+            self._wake.wait(min(end, self.deadline) - now)
+        raise GuestStoppedError
+
+    def fuel_consumed(self) -> int | None:
+        """Fuel used so far; None when unmetered."""
+        if self._fuel is None or not self.code.engine.metered:
+            return None
+        left = c_uint64()
+        check(lib.wasmtime_context_get_fuel(self.context, byref(left)), "cannot read fuel")
+        return self._fuel - left.value
+
+    def close(self) -> None:
+        """Free everything; the guest cannot be used afterwards."""
+        store, self._store = self._store, None
+        if store is not None:
+            lib.wasmtime_store_delete(store)
+
+
+@EpochCallback
+def _on_epoch(_context: int, _data: int, ticks: Any, kind: Any) -> int:
+    guest = current.guest
+    if guest is None or guest.must_stop():
+        return int(lib.wasmtime_error_new(b"stopped by the host"))
+    ticks[0] = 1
+    kind[0] = UPDATE_CONTINUE
+    return 0
+
+
+def _wasi(surroundings: Surroundings) -> int:
+    config = lib.wasi_config_new()
+    if surroundings.arguments:
+        arguments = [a.encode() for a in surroundings.arguments]
+        lib.wasi_config_set_argv(config, len(arguments), (c_char_p * len(arguments))(*arguments))
+    if surroundings.environment:
+        names = [n.encode() for n, _ in surroundings.environment]
+        values = [v.encode() for _, v in surroundings.environment]
+        count = len(names)
+        lib.wasi_config_set_env(config, count, (c_char_p * count)(*names), (c_char_p * count)(*values))
+    if surroundings.stdin is None:
+        lib.wasi_config_inherit_stdin(config)
+    elif surroundings.stdin:
+        vec = ByteVec()
+        lib.wasm_byte_vec_new(byref(vec), len(surroundings.stdin), surroundings.stdin)
+        lib.wasi_config_set_stdin_bytes(config, byref(vec))  # takes the vector over
+    for directory in surroundings.directories:
+        if not lib.wasi_config_preopen_dir(
+            config, directory.host.encode("utf-8", "surrogateescape"), directory.guest.encode(), directory.writable
+        ):
+            lib.wasi_config_delete(config)
+            raise EngineError(f"cannot open the directory granted as {directory.guest}")
+    return int(config)

@@ -1,0 +1,503 @@
+# Runs inside the guest, on every runtime from CPython 3.11. The host executes this text once, at boot, in a namespace
+# of its own; the interpreter is then frozen, and each run calls `entry` in a fresh copy of it.
+#
+# Nothing here is a wall: user code shares this interpreter and can change all of it. What the host believes is
+# checked on the host. What is here is about behaving like Python: a clean __main__, exit codes, tracebacks.
+#
+# The mailbox is a fixed array of bytes whose address the host knows (all numbers u32, little endian):
+#    0  command to the host, rung by the doorbell: 0 none, 1 write the request to [8], 2 look at the output buffer
+#    4  length of the request            8  address for a request that is too long for the mailbox
+#   12  length of the reply, 0 = none   16  address of the reply
+#   64  the request, or the reply, when it fits
+# A request is: u32 length of the header, header (JSON), source. A reply is: the same with the value (JSON) as body.
+import array
+import ast
+import atexit
+import builtins
+import codeop  # noqa: F401 - part of every image
+import gc
+import io
+import json
+import linecache
+import os
+import posixpath
+import random
+import runpy
+import sys
+import time
+import traceback
+
+MAILBOX_BYTES = 65536
+BODY = 64
+FETCH, CALIBRATE = 1, 2
+MESSAGE_CHARACTERS = 64 * 1024
+TRACEBACK_CHARACTERS = 256 * 1024
+MAX_DENIALS = 16
+OURS = "<wasihost>"
+
+mailbox = array.array("B", bytes(MAILBOX_BYTES))
+box = memoryview(mailbox)
+reserve = [bytearray(512 * 1024)]  # given back when memory runs out, so that the end can still be told
+keep = []  # a long reply must stay where it is until the host has read it
+main = sys.modules["__main__"]
+main_module_attributes = {}
+loads = json.loads
+encode_value = json.JSONEncoder(allow_nan=False).encode
+encode_reply = json.JSONEncoder().encode
+bell, clock = time.clock_getres, time.CLOCK_REALTIME
+future_flags = 0
+missing = {}  # module -> message: what the slice leaves out
+grants = []  # (guest folder, writable) of this run
+denials = []
+watching = False
+
+
+def word(at, value):
+    box[at : at + 4] = value.to_bytes(4, "little")
+
+
+def ring(command):
+    word(0, command)
+    bell(clock)  # a call that does not release the GIL: the host may unwind the stack from here
+
+
+# -- requests and replies ---------------------------------------------------------------------------------------------
+
+
+def take_request():
+    total = int.from_bytes(box[4:8], "little")
+    if total <= MAILBOX_BYTES - BODY:
+        raw = box[BODY : BODY + total].tobytes()
+    else:
+        room = array.array("B", [0]) * total
+        word(8, room.buffer_info()[0])
+        ring(FETCH)
+        raw = room.tobytes()
+        del room
+    cut = 4 + int.from_bytes(raw[:4], "little")
+    return loads(raw[4:cut]), raw[cut:]
+
+
+def give_reply(header, value):
+    head = encode_reply(header).encode()
+    raw = len(head).to_bytes(4, "little") + head + value
+    if len(raw) <= MAILBOX_BYTES - BODY:
+        box[BODY : BODY + len(raw)] = raw
+        address = mailbox.buffer_info()[0] + BODY
+    else:
+        keep.append(array.array("B", raw))
+        address = keep[-1].buffer_info()[0]
+    word(16, address)
+    word(12, len(raw))
+
+
+# -- one run ----------------------------------------------------------------------------------------------------------
+
+
+def entry():
+    header = {"exit_code": 1}
+    value = b""
+    try:
+        try:
+            request, source = take_request()
+            prepare(request)
+            header["exit_code"], value = perform(request, source, header)
+        except BaseException as error:
+            del reserve[:]
+            header["exit_code"] = ended_by(error, header)
+        finish(header)
+    except BaseException:
+        header = {"exit_code": header.get("exit_code") or 1, "broken": True}
+        value = b""
+    global watching
+    watching = False
+    if denials:
+        header["denials"] = denials
+    give_reply(header, value)
+
+
+def prepare(request):
+    global watching, grants
+    random.seed()
+    now = time.time()
+    logging = sys.modules.get("logging")
+    if logging is not None:
+        logging._startTime = time.time_ns() if isinstance(logging._startTime, int) else now
+    sys.argv[:] = request["argv"]
+    sys.orig_argv[:] = ["python", *request["argv"]]
+    sys.path.insert(0, request["path"])
+    for name, text in request["env"].items():
+        os.environ[name] = text
+    if request["stream"]:
+        sys.stdout.reconfigure(line_buffering=True)
+    grants = request["grants"]
+    watching = True
+
+
+def perform(request, source, header):
+    namespace = main.__dict__
+    namespace.update(main_module_attributes)
+    namespace.update(request["inputs"])
+    if request["kind"] == "module":
+        try:
+            runpy._run_module_as_main(request["name"])
+        except SystemExit as stop:
+            return exit_code_of(stop), b""
+        return 0, b""
+    name = request["name"]
+    if request["file"]:
+        namespace["__file__"] = name
+        namespace["__cached__"] = None
+    tree = compile(source, name, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+    remember_lines(name, source)
+    last = None
+    if tree.body and isinstance(tree.body[-1], ast.Expr):
+        last = ast.Expression(tree.body.pop().value)
+    code = compile(tree, name, "exec", dont_inherit=True)
+    if last is not None:
+        last = compile(last, name, "eval", code.co_flags & future_flags, dont_inherit=True)
+    del tree
+    try:
+        exec(code, namespace)
+        if last is None:
+            return 0, b""
+        value = eval(last, namespace)
+    except SystemExit as stop:
+        return exit_code_of(stop), b""
+    return 0, json_of(value, request["value_bytes"])
+
+
+def json_of(value, limit):
+    if value is None:
+        return b""
+    try:
+        text = encode_value(value).encode()
+    except (TypeError, ValueError, OverflowError, RecursionError, MemoryError):
+        return b""
+    return text if len(text) <= limit else b""
+
+
+def remember_lines(name, source):
+    # Tracebacks quote the source; the entry has no date, so that checkcache() leaves it alone.
+    def lines():
+        encoding = "utf-8"
+        try:
+            import tokenize
+
+            encoding = tokenize.detect_encoding(io.BytesIO(source).readline)[0]
+        except SyntaxError:
+            pass
+        return io.TextIOWrapper(io.BytesIO(source), encoding, "replace").readlines()
+
+    class Source:
+        def __len__(self):
+            return 1
+
+    linecache.cache[name] = LazyLines(name, lines)
+
+
+class LazyLines(tuple):
+    # linecache keeps (size, date, lines, full name). The lines of a program are split only when a traceback asks.
+    def __new__(cls, name, lines):
+        self = tuple.__new__(cls, (1, None, [], name))
+        self.lines = lines
+        return self
+
+    def __getitem__(self, index):
+        if index == 2:
+            if callable(self.lines):
+                self.lines = self.lines()
+            return self.lines
+        return tuple.__getitem__(self, index)
+
+
+def exit_code_of(stop):
+    code = stop.code
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    try:
+        sys.stdout.flush()
+        print(code, file=sys.stderr)
+    except BaseException:
+        pass
+    return 1
+
+
+def ended_by(error, header):
+    """Report an uncaught exception as Python would, and return the exit code."""
+    if isinstance(error, SystemExit):
+        return exit_code_of(error)
+    strip(error)
+    cls = type(error)
+    module = cls.__module__
+    kind = cls.__qualname__ if module in ("builtins", "__main__") else f"{module}.{cls.__qualname__}"
+    try:
+        message = str(error)[:MESSAGE_CHARACTERS]
+    except BaseException:
+        message = "<exception str() failed>"
+    try:
+        text = "".join(traceback.format_exception(cls, error, error.__traceback__))
+    except BaseException:
+        text = f"{kind}: {message}\n"
+    if len(text) > TRACEBACK_CHARACTERS:
+        text = text[: TRACEBACK_CHARACTERS // 2] + "\n[...]\n" + text[-TRACEBACK_CHARACTERS // 2 :]
+    note_denied_variable(error)
+    header["error"] = [kind, message, text]
+    try:
+        flush(sys.stdout)
+        hook = sys.excepthook
+        if hook is sys.__excepthook__:
+            sys.stderr.write(text)
+        else:
+            hook(cls, error, error.__traceback__)
+        flush(sys.stderr)
+    except BaseException:
+        pass
+    return 130 if cls is KeyboardInterrupt else 1
+
+
+def strip(error):
+    """Take our own frames out of an exception and of those behind it."""
+    seen = set()
+    waiting = [error]
+    while waiting:
+        error = waiting.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        frames = []
+        trace = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename != OURS:
+                frames.append(trace)
+            trace = trace.tb_next
+        following = None
+        for trace in reversed(frames):
+            trace.tb_next = following
+            following = trace
+        error.__traceback__ = following
+        waiting += [error.__cause__, error.__context__]
+        if isinstance(error, BaseExceptionGroup):
+            waiting += error.exceptions
+
+
+def finish(header):
+    """What the end of a process does: exit functions, the death of globals, flushed files."""
+    try:
+        atexit._run_exitfuncs()
+    except BaseException:
+        pass
+    try:
+        main.__dict__.clear()
+    except BaseException:
+        pass
+    if any(writable for _, writable in grants):
+        for thing in gc.get_objects():
+            if isinstance(thing, io.IOBase):
+                flush(thing)
+    for stream in {id(s): s for s in (sys.stdout, sys.stderr, own_stdout)}.values():
+        if not flush(stream) and stream is own_stdout and not header["exit_code"]:
+            header["exit_code"] = 120
+
+
+def flush(stream):
+    try:
+        if not stream.closed:
+            stream.flush()
+    except BaseException:
+        return False
+    return True
+
+
+# -- what was asked for and not given ---------------------------------------------------------------------------------
+
+WATCHED = {
+    "open": "file",
+    "os.listdir": "read",
+    "os.scandir": "read",
+    "os.chdir": "read",
+    "os.mkdir": "write",
+    "os.remove": "write",
+    "os.rmdir": "write",
+    "os.rename": "write",
+    "os.link": "write",
+    "os.symlink": "write",
+    "os.truncate": "write",
+    "os.utime": "write",
+    "socket.__new__": "network",
+    "socket.getaddrinfo": "network",
+    "socket.gethostbyname": "network",
+    "subprocess.Popen": "process",
+    "os.system": "process",
+    "os.exec": "process",
+    "os.posix_spawn": "process",
+}
+
+
+def audit(event, arguments):
+    if watching and event in WATCHED:
+        try:
+            look(WATCHED[event], arguments)
+        except Exception:
+            pass
+
+
+def look(kind, arguments):
+    if len(denials) >= MAX_DENIALS:
+        return
+    if kind in ("network", "process"):
+        note(kind, "")
+        return
+    path = arguments[0]
+    if isinstance(path, int):
+        return
+    path = os.fsdecode(os.getcwd() if path is None else path)
+    if kind == "file":
+        mode, flags = arguments[1], arguments[2] or 0
+        writes = any(c in mode for c in "wax+") if mode else flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        kind = "write" if writes else "read"
+    if not path.startswith("/"):
+        path = posixpath.join(os.getcwd(), path)
+    path = posixpath.normpath(path)
+    best = None
+    for folder, writable in grants:
+        inside = path == folder or path.startswith(folder if folder == "/" else folder + "/")
+        if inside and (best is None or len(folder) > len(best[0])):
+            best = (folder, writable)
+    if best is None or (kind == "write" and not best[1]):
+        note(kind, path)
+
+
+def note(kind, target):
+    if [kind, target] not in denials and len(denials) < MAX_DENIALS:
+        denials.append([kind, target[:1024]])
+
+
+def note_denied_variable(error):
+    trace = error.__traceback__
+    if type(error) is not KeyError or trace is None or not error.args:
+        return
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    if code.co_name == "__getitem__" and code is type(os.environ).__getitem__.__code__:
+        note("env", str(error.args[0]))
+
+
+# -- boot -------------------------------------------------------------------------------------------------------------
+
+
+class MissingFinder:
+    """Says of modules outside the slice that they are not there, instead of letting their code trap."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        message = missing.get(name)
+        if message is not None:
+            raise ModuleNotFoundError(message, name=name)
+        return None
+
+
+def open_stdout():
+    raw = io.FileIO(1, "w", closefd=False)
+    raw.name = "<stdout>"
+    # What is written reaches the C buffer at once, whose address the host knows: it is not lost when a run is stopped.
+    stream = io.TextIOWrapper(
+        io.BufferedWriter(raw, 65536), "utf-8", "surrogateescape", newline="\n", write_through=True
+    )
+    stream.mode = "w"
+    return stream
+
+
+def calibrate(buffer):
+    """Let the host find the fields of the output buffer by looking at it in known states."""
+    for amount in (301, 400):
+        buffer.write(b"W" * amount)
+        ring(CALIBRATE)
+    buffer.flush()
+    ring(CALIBRATE)
+
+
+def import_modules(names):
+    imported = []
+    for name in names:
+        try:
+            __import__(name)
+        except Exception:
+            continue
+        imported.append(name)
+    return imported
+
+
+def boot(modules, missing_modules):
+    """Make the interpreter ready and tell the host where everything is; does not return on a command build."""
+    global own_stdout, future_flags
+    import __future__
+
+    sys.dont_write_bytecode = True
+    missing.update(missing_modules)
+    if missing:
+        sys.meta_path.insert(0, MissingFinder)
+    sys.stdout = sys.__stdout__ = own_stdout = open_stdout()
+    imported = import_modules(modules)
+    for name in __future__.all_feature_names:
+        future_flags |= getattr(__future__, name).compiler_flag
+    for name in ("PYTHONTZPATH", "PYTHONHOME", "PYTHONPATH"):
+        os.environ.pop(name, None)
+    sys.argv = [""]
+    sys.orig_argv = ["python"]
+    if sys.path and sys.path[0] == "":
+        del sys.path[0]
+    main_module_attributes.update(
+        __name__="__main__",
+        __doc__=None,
+        __package__=None,
+        __loader__=getattr(main, "__loader__", None),
+        __spec__=None,
+        __builtins__=builtins,
+    )
+    sys.addaudithook(audit)
+    warm_up()
+    calibrate(own_stdout.buffer)
+    told = {
+        "entry": id(entry),
+        "function_type": id(type(entry)),
+        "mailbox": mailbox.buffer_info()[0],
+        "buffer": id(own_stdout.buffer),
+        "buffer_size": sys.getsizeof(own_stdout.buffer),
+        "imported": imported,
+        "version": sys.version,
+        "modules": len(sys.modules),
+        "stdlib": [entry for entry in sys.path],
+    }
+    main.__dict__.clear()
+    linecache.clearcache()
+    # Room in the heap, so that a small program does not have to grow the memory.
+    del [bytearray(1 << 20) for _ in range(2)][:]
+    gc.collect()
+    gc.freeze()
+    os.write(1, b"BOOT " + encode_reply(told).encode() + b"\n")
+    word(0, 0)
+    bell(clock)
+
+
+def warm_up():
+    """Run what every run runs, once: caches fill and code specialises before the freeze instead of after."""
+    global watching
+    for source in (b"print(end='')", b"x = [i for i in range(3)]\nf'{x}'\n", b"raise SystemExit(0)"):
+        header = {"exit_code": 0}
+        request = {"kind": "code", "name": "<string>", "file": False, "inputs": {}, "value_bytes": 0}
+        perform(request, source, header)
+        main.__dict__.clear()
+    watching = False
+    try:
+        perform(request, b"def f():\n    1 / 0\nf()\n", {})
+    except ZeroDivisionError as error:
+        strip(error)
+        "".join(traceback.format_exception(error))
+    json_of({"a": [1, 2.5, "x", None]}, 100)
+
+
+own_stdout = None

@@ -1,0 +1,24 @@
+"""Finds the reviewable data folders (`runtimes/`, `capabilities/`), in a wheel and in a source tree alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+
+
+def data_folder(name: str) -> Path:
+    """Return the data folder of that name.
+
+    A wheel carries it inside the package as `_data/<name>`; an editable install reads the source tree beside it.
+
+    Args:
+        name: "runtimes" or "capabilities".
+
+    Raises:
+        FileNotFoundError: This installation is broken: it has the folder in neither place.
+    """
+    for folder in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"this installation of wasihost lacks its data folder {name!r}; reinstall it")
