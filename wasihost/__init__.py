@@ -1,3 +1,66 @@
 """Run Python that nobody vouches for, in a fresh CPython-WASI interpreter, in about a millisecond."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wasihost import errors
+    from wasihost.api import run_wasm_python
+    from wasihost.capabilities.preopen import Preopen, Scratch
+    from wasihost.capabilities.profile import Profile
+    from wasihost.limits import UNMETERED, Limits
+    from wasihost.result import Denial, GuestError, Outcome, RunResult
+    from wasihost.sandbox import INHERIT, Sandbox
+
 __version__ = "0.1.0"
+
+_HOME = {
+    "Denial": "wasihost.result",
+    "GuestError": "wasihost.result",
+    "INHERIT": "wasihost.sandbox",
+    "Limits": "wasihost.limits",
+    "Outcome": "wasihost.result",
+    "Preopen": "wasihost.capabilities.preopen",
+    "Profile": "wasihost.capabilities.profile",
+    "RunResult": "wasihost.result",
+    "Sandbox": "wasihost.sandbox",
+    "Scratch": "wasihost.capabilities.preopen",
+    "UNMETERED": "wasihost.limits",
+    "run_wasm_python": "wasihost.api",
+}
+
+__all__ = [
+    "INHERIT",
+    "UNMETERED",
+    "Denial",
+    "GuestError",
+    "Limits",
+    "Outcome",
+    "Preopen",
+    "Profile",
+    "RunResult",
+    "Sandbox",
+    "Scratch",
+    "__version__",
+    "errors",
+    "run_wasm_python",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used: the command line must start fast."""
+    import importlib
+
+    if name == "errors":
+        return importlib.import_module("wasihost.errors")
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'wasihost' has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

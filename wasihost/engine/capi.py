@@ -143,6 +143,7 @@ DECLARATIONS: Final[dict[str, tuple[Any, list[Any]]]] = {
     "wasmtime_config_consume_fuel_set": (None, [c_void_p, c_bool]),
     "wasmtime_config_epoch_interruption_set": (None, [c_void_p, c_bool]),
     "wasmtime_config_max_wasm_stack_set": (None, [c_void_p, c_size_t]),
+    "wasmtime_config_async_stack_size_set": (None, [c_void_p, c_uint64]),
     "wasmtime_config_wasm_exceptions_set": (None, [c_void_p, c_bool]),
     "wasmtime_config_wasm_threads_set": (None, [c_void_p, c_bool]),
     "wasmtime_config_native_unwind_info_set": (None, [c_void_p, c_bool]),

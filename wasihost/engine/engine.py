@@ -29,6 +29,8 @@ class Engine:
         config = lib.wasm_config_new()
         lib.wasmtime_config_consume_fuel_set(config, metered)
         lib.wasmtime_config_epoch_interruption_set(config, True)
+        # Wasmtime insists that the stacks of its asynchronous mode, which is not used here, are no smaller.
+        lib.wasmtime_config_async_stack_size_set(config, 2 * MAX_WASM_STACK_BYTES)
         lib.wasmtime_config_max_wasm_stack_set(config, MAX_WASM_STACK_BYTES)
         lib.wasmtime_config_wasm_exceptions_set(config, True)
         lib.wasmtime_config_wasm_threads_set(config, False)

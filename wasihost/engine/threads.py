@@ -93,3 +93,11 @@ def _serve(queue: SimpleQueue[Task[Any]]) -> None:
             _idle.append(queue)  # before the waiter wakes, so that its next call finds this thread
         task.finish()
         del task
+
+
+def submit_and_wait(function: Callable[[], T]) -> T:
+    """Run a function on a thread with a deep stack and return its result, or raise what it raised."""
+    task = submit(function)
+    while not task.wait(3600.0):
+        continue
+    return task.result()

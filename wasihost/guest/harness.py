@@ -34,6 +34,10 @@ MESSAGE_CHARACTERS = 64 * 1024
 TRACEBACK_CHARACTERS = 256 * 1024
 MAX_DENIALS = 16
 OURS = "<wasihost>"
+SITE_ADVICE = (
+    ". Site initialization is disabled, did you forget to add the site-packages directory to sys.path or to enable"
+    " your virtual environment?"
+)  # CPython 3.15 says so of every missing module, and it is no use here
 
 mailbox = array.array("B", bytes(MAILBOX_BYTES))
 box = memoryview(mailbox)
@@ -189,10 +193,6 @@ def remember_lines(name, source):
             pass
         return io.TextIOWrapper(io.BytesIO(source), encoding, "replace").readlines()
 
-    class Source:
-        def __len__(self):
-            return 1
-
     linecache.cache[name] = LazyLines(name, lines)
 
 
@@ -238,7 +238,7 @@ def ended_by(error, header):
     except BaseException:
         message = "<exception str() failed>"
     try:
-        text = "".join(traceback.format_exception(cls, error, error.__traceback__))
+        text = "".join(traceback.format_exception(cls, error, error.__traceback__)).replace(SITE_ADVICE, "")
     except BaseException:
         text = f"{kind}: {message}\n"
     if len(text) > TRACEBACK_CHARACTERS:
@@ -289,8 +289,11 @@ def finish(header):
         atexit._run_exitfuncs()
     except BaseException:
         pass
+    # Globals die when a process ends; that shows only where a class says so, and freeing a long chain of objects can
+    # overflow the native stack, so it is left to the host otherwise.
     try:
-        main.__dict__.clear()
+        if any(isinstance(thing, type) and "__del__" in vars(thing) for thing in list(main.__dict__.values())):
+            main.__dict__.clear()
     except BaseException:
         pass
     if any(writable for _, writable in grants):
@@ -361,6 +364,8 @@ def look(kind, arguments):
     if not path.startswith("/"):
         path = posixpath.join(os.getcwd(), path)
     path = posixpath.normpath(path)
+    if posixpath.basename(path).startswith("<"):
+        return  # linecache looking for the file of code that came from none
     best = None
     for folder, writable in grants:
         inside = path == folder or path.startswith(folder if folder == "/" else folder + "/")

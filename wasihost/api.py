@@ -1,0 +1,96 @@
+"""`run_wasm_python`: one program, one call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from wasihost.capabilities.preopen import Preopen, Scratch
+from wasihost.limits import Limits
+from wasihost.result import RunResult
+from wasihost.runtime import DEFAULT_RUNTIME
+from wasihost.sandbox import Containment, HostStdin, Sandbox
+
+if TYPE_CHECKING:
+    from wasihost.capabilities.profile import Profile
+    from wasihost.progress import Progress
+
+
+def run_wasm_python(
+    code: str | bytes | None = None,
+    *,
+    script: str | os.PathLike[str] | None = None,
+    module: str | None = None,
+    args: Sequence[str] = (),
+    stdin: bytes | str | HostStdin = b"",
+    env: Mapping[str, str] | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    preopens: Iterable[Preopen | Scratch] = (),
+    limits: Limits | None = None,
+    runtime: str = DEFAULT_RUNTIME,
+    image: str = "base",
+    profile: str | os.PathLike[str] | Profile = "none",
+    containment: Containment = "in-process",
+    filename: str = "<string>",
+    on_stdout: Callable[[bytes], object] | None = None,
+    on_stderr: Callable[[bytes], object] | None = None,
+    progress: Progress | None = None,
+    check: bool = False,
+) -> RunResult:
+    """Run one program in a fresh interpreter that can reach nothing but what is granted here.
+
+    Compiled code and the started interpreter are loaded once in a process and shared by later calls. Directories are
+    opened for this call alone, so that a path means what it means now.
+
+    Args:
+        code: Python source; or `script`, or `module`. See `Sandbox.run` for the arguments of the program, and
+            `Sandbox` for grants and limits.
+        script: A Python file of the host.
+        module: A module to run as `python -m` does.
+        args: `sys.argv[1:]`.
+        stdin: Standard input, or `INHERIT`.
+        env: Environment variables.
+        inputs: JSON values that become globals.
+        preopens: Granted directories.
+        limits: Budget; `Limits()` is finite in everything.
+        runtime: Name of a runtime.
+        image: Name of an image.
+        profile: Named grants and limits.
+        containment: Where the guest runs.
+        filename: Name of `code` in tracebacks.
+        on_stdout: Called with each piece of standard output as it is written.
+        on_stderr: Likewise for standard error.
+        progress: Told about downloads and compilations on first use.
+        check: Raise unless the program exits with 0.
+
+    Returns:
+        The result, whatever the program did.
+
+    Raises:
+        ConfigError: An argument is wrong.
+        RuntimeUnavailableError: The runtime cannot be had here and now.
+        RunFailedError: With `check`, the run did not exit with 0.
+    """
+    with Sandbox(
+        preopens=preopens,
+        env=env,
+        limits=limits,
+        runtime=runtime,
+        image=image,
+        profile=profile,
+        containment=containment,
+        progress=progress,
+    ) as sandbox:
+        return sandbox.run(
+            code,
+            script=script,
+            module=module,
+            args=args,
+            stdin=stdin,
+            inputs=inputs,
+            filename=filename,
+            on_stdout=on_stdout,
+            on_stderr=on_stderr,
+            check=check,
+        )

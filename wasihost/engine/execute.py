@@ -1,0 +1,171 @@
+"""One run of one guest, from an image to its end. The last hop of every run."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from wasihost.engine.code import Code
+from wasihost.engine.instance import End, Guest, Surroundings
+from wasihost.engine.mapping import MappedImage
+from wasihost.engine.traps import Ending
+
+MAILBOX_BYTES: Final = 65536
+"""Size of the harness's mailbox; guest/harness.py documents its fields."""
+MAILBOX_BODY: Final = 64
+COMMAND_FETCH: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """What came of a run, in bytes and numbers; nothing of it is interpreted yet.
+
+    Attributes:
+        end: How the wasm ended.
+        reply: The harness's reply, None unless the entry function returned one. Hostile bytes.
+        stdout: What was kept of standard output, and how many bytes were not.
+        stderr: Likewise for standard error.
+        fuel_consumed: None when unmetered.
+        memory_bytes: Size of the guest's memory at the end.
+        cpu_seconds: CPU time of this thread.
+    """
+
+    end: End
+    reply: bytes | None
+    stdout: tuple[bytes, int]
+    stderr: tuple[bytes, int]
+    fuel_consumed: int | None
+    memory_bytes: int
+    cpu_seconds: float
+
+
+class Run:
+    """A run that can be cancelled from another thread.
+
+    Args:
+        code: Compiled code of the image's runtime.
+        image: The started interpreter.
+        surroundings: Grants and limits; its directories are the stdlib's (if any), then the granted ones.
+        guest_paths: Guest paths of the granted directories, one for each slot used.
+        reply_bytes: Longest reply that is read.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        image: MappedImage,
+        surroundings: Surroundings,
+        guest_paths: Sequence[str],
+        *,
+        reply_bytes: int,
+    ) -> None:
+        self._code = code
+        self._image = image
+        self._surroundings = surroundings
+        self._guest_paths = guest_paths
+        self._reply_bytes = reply_bytes
+        self._guest: Guest | None = None
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """End the run as soon as the guest can be stopped; harmless before and after."""
+        self._cancelled = True
+        guest = self._guest
+        if guest is not None:
+            guest.cancel()
+
+    def abandoned(self) -> Execution:
+        """Describe a run that is stuck in a host call, from another thread: what it wrote so far."""
+        guest = self._guest
+        taken = [(b"", 0)] * 2 if guest is None else [capture.taken() for capture in guest.captures]
+        return Execution(
+            end=End(Ending.DEADLINE, "a host call did not come back"),
+            reply=None,
+            stdout=taken[0],
+            stderr=taken[1],
+            fuel_consumed=None,
+            memory_bytes=0,
+            cpu_seconds=0.0,
+        )
+
+    def execute(self, request: bytes) -> Execution:
+        """Run the guest on this thread, which must have a deep stack (`threads.submit`).
+
+        Raises:
+            EngineError: The guest could not be set up.
+        """
+        started = time.thread_time()
+        guest = Guest(self._code, self._surroundings)
+        try:
+            self._guest = guest
+            if self._cancelled:
+                guest.cancel()
+            end = self._call(guest, request)
+            reply = None
+            if end.ending is Ending.RETURNED:
+                try:
+                    reply = self._reply(guest)
+                except ValueError as error:
+                    end = End(Ending.CRASHED, str(error))
+            elif end.ending not in (Ending.EXITED, Ending.OUTPUT_LIMIT):
+                self._save_output(guest)
+            return Execution(
+                end=end,
+                reply=reply,
+                stdout=guest.captures[0].taken(),
+                stderr=guest.captures[1].taken(),
+                fuel_consumed=guest.fuel_consumed(),
+                memory_bytes=guest.memory_bytes(),
+                cpu_seconds=time.thread_time() - started,
+            )
+        finally:
+            self._guest = None
+            guest.close()
+
+    def _call(self, guest: Guest, request: bytes) -> End:
+        layout = self._image.layout
+        self._image.put_under(guest)
+        guest.set_global("wasihost:open_limit", "i32", self._surroundings.open_files)
+        for at, path in zip(layout.slots, self._guest_paths, strict=False):
+            guest.write(at, path.strip("/").encode() + b"\0")
+        if MAILBOX_BODY + len(request) <= MAILBOX_BYTES:
+            guest.write(layout.mailbox + MAILBOX_BODY, request)
+        else:
+            guest.doorbell = _deliver(request, layout.mailbox)
+        guest.write(layout.mailbox, struct.pack("<5I", 0, len(request), 0, 0, 0))
+        if guest.must_stop() and guest.stop is not None:
+            return End(guest.stop.ending, guest.stop.detail)
+        return guest.call_table(layout.entry_index, layout.entry, 0, 0, 0)
+
+    def _reply(self, guest: Guest) -> bytes:
+        size, address = struct.unpack("<2I", guest.read(self._image.layout.mailbox + 12, 8))
+        if not size:
+            raise ValueError("the interpreter came back without a reply")
+        if size > self._reply_bytes:
+            raise ValueError(f"the interpreter's reply is longer than {self._reply_bytes} bytes")
+        return guest.read(address, size)
+
+    def _save_output(self, guest: Guest) -> None:
+        """Take what the stopped guest had printed but not written: its positions are as untrusted as its output."""
+        output = self._image.layout.output
+        if output is None:
+            return
+        try:
+            pointer = guest.read_u32(output.pointer_at)
+            start, end = (struct.unpack("<q", guest.read(at, 8))[0] for at in (output.start_at, output.end_at))
+            if 0 <= start < end <= MAILBOX_BYTES:
+                guest.captures[0].feed(guest.view(pointer + start, end - start))
+        except ValueError:
+            return
+
+
+def _deliver(request: bytes, mailbox: int) -> Callable[[Guest], None]:
+    def answer(guest: Guest) -> None:
+        if guest.read_u32(mailbox) == COMMAND_FETCH:
+            guest.write(guest.read_u32(mailbox + 8), request)
+            guest.write(mailbox, bytes(4))
+
+    return answer

@@ -1,0 +1,116 @@
+"""An image's memory, put under a guest: copy-on-write, so that guests share what they do not write."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from wasihost.errors import EngineError
+
+if TYPE_CHECKING:
+    from wasihost.engine.instance import Guest
+
+_READ_WRITE: Final = 3
+_PRIVATE_FIXED: Final = 0x12
+_CAN_MAP: Final = os.name == "posix" and os.uname().sysname == "Linux"
+
+
+def _libc_mmap() -> Any:
+    function = ctypes.CDLL(None, use_errno=True).mmap
+    function.restype = ctypes.c_void_p
+    function.argtypes = [
+        ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64,
+    ]  # fmt: skip
+    return function
+
+
+_mmap: Final = _libc_mmap() if _CAN_MAP else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputBuffer:
+    """Where the harness's buffered standard output keeps what it has not written yet.
+
+    Attributes:
+        pointer_at: Address of the pointer to the buffer.
+        start_at: Address of the 64-bit position of the first pending byte.
+        end_at: Address of the 64-bit position behind the last, or -1 there when nothing is pending.
+    """
+
+    pointer_at: int
+    start_at: int
+    end_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Addresses inside an image, in bytes from the start of its memory.
+
+    Attributes:
+        memory_bytes: Size of the memory at rest.
+        entry: The harness's entry function object.
+        entry_index: Its vectorcall implementation, an index of the function table.
+        mailbox: The harness's mailbox.
+        slots: Names of the preopen slots, to be overwritten with guest paths.
+        slot_bytes: Room for each, with the final NUL.
+        globals: Saved globals: (export, type, value).
+        output: The output buffer, when it was found.
+    """
+
+    memory_bytes: int
+    entry: int
+    entry_index: int
+    mailbox: int
+    slots: tuple[int, ...]
+    slot_bytes: int
+    globals: tuple[tuple[str, str, int], ...]
+    output: OutputBuffer | None
+
+
+class MappedImage:
+    """An image file, open for mapping.
+
+    Args:
+        path: The file, already checked for owner and size.
+        layout: What lies where in it.
+    """
+
+    __slots__ = ("_copy", "_descriptor", "layout")
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self.layout = layout
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+        self._copy: bytes | None = None
+        if os.fstat(self._descriptor).st_size != layout.memory_bytes:
+            self.close()
+            raise EngineError("the image file has not the size that its description says")
+
+    def put_under(self, guest: Guest) -> None:
+        """Make the guest's memory and globals those of the image.
+
+        Raises:
+            EngineError: The guest's cap is below the image's size, or the system cannot map the file.
+        """
+        size = self.layout.memory_bytes
+        guest.grow_to(size)
+        address = guest.memory_address()
+        if _mmap is not None:
+            if _mmap(address, size, _READ_WRITE, _PRIVATE_FIXED, self._descriptor, 0) != address:
+                raise EngineError(f"cannot map the image: {os.strerror(ctypes.get_errno())}")
+        else:
+            if self._copy is None:
+                os.lseek(self._descriptor, 0, os.SEEK_SET)
+                with os.fdopen(os.dup(self._descriptor), "rb") as file:
+                    self._copy = file.read(size)
+            guest.write(0, self._copy)
+        for name, kind, value in self.layout.globals:
+            guest.set_global(name, kind, value)
+
+    def close(self) -> None:
+        """Close the file; guests that were made from it keep their memory."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

@@ -1,0 +1,132 @@
+"""The language of host and harness: what a request says, and what may be believed of a reply."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wasihost.result import Denial, GuestError
+
+MESSAGE_BYTES: Final = 1 << 20
+"""Header of a reply: exit code, error with its traceback, denials."""
+MAX_DENIALS: Final = 16
+DENIAL_KINDS: Final = frozenset({"read", "write", "env", "network", "process"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A program and what it finds when it starts.
+
+    Attributes:
+        kind: "code" (also a script) or "module".
+        source: The program's bytes; empty for a module.
+        name: File name in tracebacks, or the module's name.
+        is_file: Whether `__file__` is set.
+        argv: `sys.argv`.
+        path: `sys.path[0]`.
+        env: Environment variables.
+        inputs: JSON object whose members become globals.
+        grants: Guest folders with whether each is writable, for the notes on denials.
+        stream: Whether standard output is flushed at each line, because somebody watches.
+        value_bytes: Longest value that is wanted.
+    """
+
+    kind: str
+    source: bytes
+    name: str
+    is_file: bool
+    argv: Sequence[str]
+    path: str
+    env: Mapping[str, str]
+    inputs: str
+    grants: Sequence[tuple[str, bool]]
+    stream: bool
+    value_bytes: int
+
+    def encode(self) -> bytes:
+        """Return the bytes that the harness reads."""
+        header = json.dumps(
+            {
+                "kind": self.kind,
+                "name": self.name,
+                "file": self.is_file,
+                "argv": list(self.argv),
+                "path": self.path,
+                "env": dict(self.env),
+                "grants": [list(grant) for grant in self.grants],
+                "stream": self.stream,
+                "value_bytes": self.value_bytes,
+            }
+        )
+        head = f'{header[:-1]}, "inputs": {self.inputs}}}'.encode()
+        return len(head).to_bytes(4, "little") + head + self.source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the harness says of a run. All of it is the guest's word, in checked types and bounded sizes."""
+
+    exit_code: int
+    value: Any
+    error: GuestError | None
+    denials: tuple[Denial, ...]
+
+
+def decode_reply(raw: bytes, *, value_bytes: int) -> Reply:
+    """Read a reply, believing nothing about it.
+
+    Raises:
+        ValueError: It is not a reply; the interpreter inside is broken or lies.
+    """
+    size = int.from_bytes(raw[:4], "little")
+    if len(raw) < 4 or size > min(MESSAGE_BYTES, len(raw) - 4) or len(raw) - 4 - size > value_bytes:
+        raise ValueError("the interpreter's reply makes no sense")
+    head = _json(raw[4 : 4 + size])
+    body = raw[4 + size :]
+    if not isinstance(head, dict):
+        raise ValueError("the interpreter's reply makes no sense")
+    code = head.get("exit_code")
+    if head.get("broken") or not isinstance(code, int) or not 0 <= code <= 255:
+        raise ValueError("the program left the interpreter broken")
+    return Reply(
+        exit_code=int(code),
+        value=_json(body) if body else None,
+        error=_error(head.get("error")),
+        denials=_denials(head.get("denials")),
+    )
+
+
+def _json(raw: bytes) -> Any:
+    try:
+        return json.loads(raw.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise ValueError("the interpreter's reply makes no sense") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _error(said: object) -> GuestError | None:
+    if said is None:
+        return None
+    if not isinstance(said, list) or len(said) != 3 or not all(isinstance(part, str) for part in said):
+        raise ValueError("the interpreter's reply makes no sense")
+    return GuestError(type=_text(said[0]), message=_text(said[1]), traceback=_text(said[2]))
+
+
+def _denials(said: object) -> tuple[Denial, ...]:
+    found = []
+    for item in said if isinstance(said, list) else ():
+        if len(found) < MAX_DENIALS and isinstance(item, list) and len(item) == 2:
+            kind, target = item
+            if isinstance(kind, str) and kind in DENIAL_KINDS and isinstance(target, str):
+                found.append(Denial(kind=kind, target=_text(target)))
+    return tuple(found)
+
+
+def _text(said: str) -> str:
+    """Lone surrogates cannot be printed or encoded: replace them."""
+    return said.encode("utf-8", "replace").decode()

@@ -1,0 +1,288 @@
+"""From an installed runtime to code and image ready for runs; everything made on the way is kept in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from wasihost.engine.capi import library_path
+from wasihost.engine.code import Code
+from wasihost.engine.engine import Engine, shared_engine
+from wasihost.engine.instance import Directory
+from wasihost.engine.mapping import Layout, MappedImage, OutputBuffer
+from wasihost.errors import CacheError, EngineError, UnfreezableRuntimeError
+from wasihost.progress import Progress, SilentProgress
+from wasihost.runtime import Installed, Runtime, checked_file, ensure_installed, open_cache
+
+if TYPE_CHECKING:
+    from wasihost.runtime import Cache
+
+FORMAT: Final = "1"
+"""Changes whenever the rewriting of modules or the files below change meaning."""
+COMPILE_SECONDS_PER_MEGABYTE: Final = 1.6
+"""Of wasm code, on two cores; for the estimate that a person sees."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """Code and image of a runtime, loaded: everything that runs share.
+
+    Attributes:
+        runtime: What it is of.
+        code: Compiled and linked code.
+        image: The started interpreter.
+        stdlib: Preopen of the standard library, unless the module holds it.
+        description: What the image's file says of itself.
+    """
+
+    runtime: Runtime
+    code: Code
+    image: MappedImage
+    stdlib: Directory | None
+    description: dict[str, Any]
+
+
+def compiled_folder(cache: Cache, runtime: Runtime, engine: Engine) -> Path:
+    """Return where the compiled code of a runtime's slice lies or will lie."""
+    library = library_path()
+    identity = "\n".join(
+        [FORMAT, runtime.manifest.folder_name, runtime.slice.name, engine.key, os.uname().machine]
+        + [str(library.stat().st_size), library.name]
+    )
+    return cache.folder("compiled") / f"{runtime.name}-{engine.key}-{_short(identity)}"
+
+
+def image_folder(cache: Cache, runtime: Runtime, name: str = "base") -> Path:
+    """Return where an image of a runtime lies or will lie."""
+    guest = Path(__file__).parent.parent / "guest" / "harness.py"
+    base = Path(__file__).parent / "base.py"
+    identity = "\n".join(
+        [FORMAT, runtime.manifest.folder_name, runtime.slice.name, name, guest.read_text("utf-8"), base.read_text("utf-8")]
+    )
+    return cache.folder("images") / f"{runtime.name}-{name}-{_short(identity)}"
+
+
+def is_ready(runtime: Runtime, *, metered: bool = True) -> bool:
+    """Whether a run of the runtime could start at once: code compiled and image made."""
+    cache = open_cache()
+    return (compiled_folder(cache, runtime, shared_engine(metered=metered)) / "code.json").exists() and (
+        image_folder(cache, runtime) / "image.json"
+    ).exists()
+
+
+def make_ready(runtime: Runtime, *, metered: bool, progress: Progress | None = None) -> Ready:
+    """Install, compile and boot whatever is not in the cache yet, and load it.
+
+    Raises:
+        RuntimeUnavailableError: A step failed; the message says which and what to do.
+        EngineError: Wasmtime refused the module.
+    """
+    progress = progress or SilentProgress()
+    cache = open_cache()
+    engine = shared_engine(metered=metered)
+    installed = ensure_installed(runtime, progress=progress)
+    stdlib = None
+    if installed.stdlib is not None and installed.stdlib_guest is not None:
+        stdlib = Directory(host=str(installed.stdlib), guest=installed.stdlib_guest)
+    folder = compiled_folder(cache, runtime, engine)
+    image = image_folder(cache, runtime)
+    code = _load_code(engine, folder)
+    if code is None:
+        with cache.lock(folder.name, progress=progress):
+            code = _load_code(engine, folder) or _compile(cache, engine, installed, folder, progress)
+    loaded = _load_image(image)
+    if loaded is None:
+        with cache.lock(image.name, progress=progress):
+            loaded = _load_image(image)
+            if loaded is None:
+                _boot(cache, code, installed, stdlib, folder, image, progress)
+                loaded = _load_image(image)
+    if loaded is None:
+        raise CacheError(f"the image in {image} cannot be read back; remove the folder and try again")
+    mapped, description = loaded
+    return Ready(runtime=runtime, code=code, image=mapped, stdlib=stdlib, description=description)
+
+
+def remove_built(runtime: Runtime) -> int:
+    """Remove the compiled code and the images of a runtime; return how many bytes that freed."""
+    cache = open_cache()
+    freed = 0
+    for kind in ("compiled", "images"):
+        for folder in cache.folder(kind).glob(f"{runtime.name}-*"):
+            rest = folder.name.removeprefix(f"{runtime.name}-")
+            if rest.startswith(("fuel-", "epochs-", "base-")):
+                freed += cache.remove_folder(folder)
+    return freed
+
+
+# -- compiled code ----------------------------------------------------------------------------------------------------
+
+
+def _load_code(engine: Engine, folder: Path) -> Code | None:
+    if _sound(folder, "code") is None:
+        return None
+    try:
+        return Code(engine, folder / "code.bin")
+    except EngineError:
+        return None  # made by another Wasmtime or for another CPU: compiled anew over it
+
+
+def _compile(cache: Cache, engine: Engine, installed: Installed, folder: Path, progress: Progress) -> Code:
+    from wasihost.runtime.wasm import WasmFormatError, rewrite
+
+    runtime = installed.runtime
+    keep = [(kept.first, kept.last) for kept in runtime.slice.keep] or None
+    try:
+        rewritten = rewrite(installed.wasm.read_bytes(), keep=keep)
+    except WasmFormatError as error:
+        raise UnfreezableRuntimeError(f"{runtime.name}: {error}") from None
+    expected = len(rewritten.code) / 1e6 * COMPILE_SECONDS_PER_MEGABYTE
+    started = time.monotonic()
+    progress.start(f"Compiling {runtime.name} for this machine, once", expected_seconds=expected)
+    try:
+        native = engine.compile(rewritten.code)
+    finally:
+        progress.finish(time.monotonic() - started)
+    about = {
+        "runtime": runtime.name,
+        "start_export": rewritten.start_export,
+        "saved_globals": [[saved.export, saved.type] for saved in rewritten.saved_globals],
+        "functions_kept": rewritten.functions_kept,
+        "functions_stubbed": rewritten.functions_stubbed,
+        "seconds": round(time.monotonic() - started, 2),
+    }
+    _publish(cache, folder, "code", native, about, {"genesis.bin": rewritten.genesis})
+    return Code(engine, folder / "code.bin")
+
+
+# -- images -----------------------------------------------------------------------------------------------------------
+
+
+def _boot(
+    cache: Cache,
+    code: Code,
+    installed: Installed,
+    stdlib: Directory | None,
+    compiled: Path,
+    folder: Path,
+    progress: Progress,
+) -> None:
+    from wasihost.image.base import BASE_MODULES
+    from wasihost.image.freeze import freeze
+
+    runtime = installed.runtime
+    about = _sound(compiled, "code") or {}
+    if about.get("start_export"):
+        raise UnfreezableRuntimeError(f"{runtime.name}: modules with a start section are not supported")
+    missing = {
+        name: f"No module named {name!r} in the runtime {runtime.name}: "
+        f"its native code is left out there, use the runtime {runtime.slice.instead}"
+        for name in runtime.slice.missing
+    }
+    started = time.monotonic()
+    progress.start(f"Starting {runtime.name}, once", expected_seconds=2.0)
+    try:
+        with cache.temporary_folder() as empty:
+            frozen = freeze(
+                code,
+                layout=runtime.manifest.layout,
+                genesis=(compiled / "genesis.bin").read_bytes(),
+                saved_globals=[(name, kind) for name, kind in about["saved_globals"]],
+                stdlib=stdlib,
+                modules=BASE_MODULES,
+                missing=missing,
+                empty_folder=empty,
+            )
+    except UnfreezableRuntimeError as error:
+        raise UnfreezableRuntimeError(f"{runtime.name}: {error}") from None
+    finally:
+        progress.finish(time.monotonic() - started)
+    description = {
+        "runtime": runtime.name,
+        "name": "base",
+        "python": frozen.told["version"],
+        "imported": frozen.told["imported"],
+        "layout": asdict(frozen.layout),
+        "seconds": round(time.monotonic() - started, 2),
+    }
+    _publish(cache, folder, "image", frozen.memory, description, {})
+
+
+def _load_image(folder: Path) -> tuple[MappedImage, dict[str, Any]] | None:
+    description = _sound(folder, "image")
+    if description is None:
+        return None
+    try:
+        layout = _layout(description["layout"])
+        return MappedImage(folder / "image.bin", layout), description
+    except (KeyError, TypeError, ValueError, OSError, EngineError):
+        return None
+
+
+def _layout(stored: dict[str, Any]) -> Layout:
+    output = stored["output"]
+    return Layout(
+        memory_bytes=int(stored["memory_bytes"]),
+        entry=int(stored["entry"]),
+        entry_index=int(stored["entry_index"]),
+        mailbox=int(stored["mailbox"]),
+        slots=tuple(int(slot) for slot in stored["slots"]),
+        slot_bytes=int(stored["slot_bytes"]),
+        globals=tuple((str(name), str(kind), int(value)) for name, kind, value in stored["globals"]),
+        output=OutputBuffer(**output) if output is not None else None,
+    )
+
+
+# -- files that vouch for themselves ----------------------------------------------------------------------------------
+
+
+def _publish(cache: Cache, folder: Path, kind: str, content: bytes, about: dict[str, Any], more: dict[str, bytes]) -> None:
+    """Put content and its description into the cache, whole or not at all, replacing what was there."""
+    cache.require_room(len(content) + sum(map(len, more.values())), folder.name)
+    with cache.temporary_folder() as work:
+        staged = work / "staged"
+        staged.mkdir(mode=0o700)
+        for name, data in {f"{kind}.bin": content, **more}.items():
+            cache.write_file(staged / name, data, needed_bytes=len(data))
+        found = (staged / f"{kind}.bin").stat()
+        marks = {
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "size_bytes": found.st_size,
+            "mtime_ns": found.st_mtime_ns,
+        }
+        cache.write_file(staged / f"{kind}.json", json.dumps({**about, "file": marks}).encode())
+        cache.publish_folder(staged, folder)
+
+
+def _sound(folder: Path, kind: str) -> dict[str, Any] | None:
+    """Return the description of a cached file if the file is what was written, else None.
+
+    Owner and mode are checked at every use. Size and time tell whether the bytes may have changed since; only then are
+    all of them read and compared with the digest, because that costs more than a run.
+
+    Raises:
+        UntrustedCacheError: Somebody else may have written the file.
+    """
+    try:
+        about = json.loads(checked_file(folder / f"{kind}.json").read_bytes())
+        marks = about["file"]
+        content = checked_file(folder / f"{kind}.bin")
+        found = content.stat()
+        if found.st_size != marks["size_bytes"]:
+            return None
+        if found.st_mtime_ns != marks["mtime_ns"]:
+            digest = hashlib.sha256(content.read_bytes()).hexdigest()
+            if digest != marks["sha256"]:
+                return None
+        return dict(about)
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _short(identity: str) -> str:
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
