@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wasihost.capabilities.preopen import Preopen, Scratch
 from wasihost.limits import Limits
 from wasihost.result import RunResult
-from wasihost.runtime import DEFAULT_RUNTIME
+from wasihost.runtime.default import DEFAULT_RUNTIME
 from wasihost.sandbox import Containment, HostStdin, Sandbox
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from wasihost.capabilities.grants import check_args, check_env, check_inputs, check_stdin
 from wasihost.capabilities.paths import OpenedPreopens, guest_path_of, open_preopens
@@ -17,14 +17,15 @@ from wasihost.capabilities.preopen import Preopen, Scratch
 from wasihost.engine import threads
 from wasihost.engine.execute import Execution, Run
 from wasihost.engine.instance import Directory, End, Surroundings
+from wasihost.engine.mapping import SLOTS
 from wasihost.engine.traps import Ending
 from wasihost.errors import ClosedError, ConfigError, InvalidGrantError, InvalidLimitsError
-from wasihost.image.freeze import SLOTS
 from wasihost.image.protocol import MESSAGE_BYTES, Reply, Request, decode_reply
 from wasihost.image.store import Ready, make_ready
 from wasihost.limits import UNMETERED, WASM_PAGE_BYTES, Limits
 from wasihost.result import Outcome, RunResult
-from wasihost.runtime import DEFAULT_RUNTIME, cache_root, find_runtime
+from wasihost.runtime.cache import cache_root
+from wasihost.runtime.default import DEFAULT_RUNTIME
 from wasihost.source import Source, read_source
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _shared_ready(runtime: str, *, metered: bool, progress: Progress | None) -> 
         with _ready_lock:
             ready = _ready.get(key)
             if ready is None:
-                ready = _ready[key] = make_ready(find_runtime(runtime), metered=metered, progress=progress)
+                ready = _ready[key] = make_ready(runtime, metered=metered, progress=progress)
     ready.code.engine.check_process()
     return ready
 
@@ -119,7 +120,6 @@ class Sandbox:
         granted = _resolve_profile(profile)
         self.limits: Limits = limits if limits is not None else granted.make_limits()
         self._env = dict(check_env({**granted.make_env(), **(env or {})}))
-        find_runtime(runtime)  # an unknown name is told before anything is opened
         self._ready = _shared_ready(runtime, metered=self.limits.fuel is not UNMETERED, progress=progress)
         least = self._ready.image.layout.memory_bytes
         if self.limits.memory_pages * WASM_PAGE_BYTES < least:
@@ -171,13 +171,17 @@ class Sandbox:
         Raises:
             ConfigError: An argument is wrong.
             ClosedError: The sandbox was closed.
+            EngineError: The guest could not be set up, or this process was forked after wasihost was first used.
             RunFailedError: With `check`, the run did not exit with 0.
             KeyboardInterrupt: Ctrl-C; the run is stopped first.
         """
         source = read_source(code, script=script, module=module, filename=filename)
         arguments = check_args(args, env=tuple(self._env.items()))
         text = check_inputs(inputs or {})
-        given = None if stdin is INHERIT else check_stdin(stdin if isinstance(stdin, bytes | str) else _bad_stdin(stdin))
+        given = (
+            None if stdin is INHERIT else check_stdin(stdin if isinstance(stdin, bytes | str) else _bad_stdin(stdin))
+        )
+        self._ready.code.engine.check_process()
         opened = self._enter()
         started = time.monotonic()
         try:
@@ -256,7 +260,7 @@ class Sandbox:
             run.cancel()
             task.wait(GRACE_SECONDS)
             raise
-        run.cancel()
+        run.expire()
         if task.wait(GRACE_SECONDS):
             return task.result()
         # A host call does not come back, and nothing but the end of the process stops it.
@@ -286,7 +290,7 @@ class Sandbox:
         with self._lock:
             self._users -= 1
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -296,7 +300,7 @@ class Sandbox:
 
     def __repr__(self) -> str:
         state = "closed" if self._opened is None else "open"
-        return f"<Sandbox of {self._ready.runtime.name}, {state}>"
+        return f"<Sandbox of {self._ready.name}, {state}>"
 
 
 def _bad_stdin(stdin: object) -> bytes:

@@ -61,7 +61,9 @@ def _encoded(code: str | bytes | None) -> bytes:
     try:
         return code.encode()
     except UnicodeEncodeError as error:
-        raise InvalidSourceError(f"the code has a character that is no text (a lone surrogate) at {error.start}") from None
+        raise InvalidSourceError(
+            f"the code has a character that is no text (a lone surrogate) at {error.start}"
+        ) from None
 
 
 def _encoded_name(filename: str) -> str:

@@ -231,7 +231,7 @@ def library_path() -> Path:
     raise EngineError("the package 'wasmtime' is missing or has no library for this platform; reinstall wasihost")
 
 
-def _load() -> Any:
+def _load() -> ctypes.CDLL:
     library = ctypes.CDLL(str(library_path()))
     for name, (result, arguments) in DECLARATIONS.items():
         try:

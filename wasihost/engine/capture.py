@@ -15,12 +15,14 @@ class Capture:
     Args:
         limit: Bytes kept at most.
         callback: Called with every piece as it is written, in order, on the thread of the run.
+        ends: Whether the stream ends at `limit`: the callback then gets nothing past it.
     """
 
-    __slots__ = ("_callback", "_head", "_head_room", "_tail", "_tail_room", "limit", "total")
+    __slots__ = ("_callback", "_ends", "_head", "_head_room", "_tail", "_tail_room", "limit", "total")
 
-    def __init__(self, limit: int, callback: Callable[[bytes], object] | None = None) -> None:
+    def __init__(self, limit: int, callback: Callable[[bytes], object] | None = None, *, ends: bool = False) -> None:
         self.limit = limit
+        self._ends = ends
         self.total = 0
         self._head_room = (limit + 1) // 2
         self._tail_room = limit - self._head_room
@@ -33,8 +35,11 @@ class Capture:
         size = len(data)
         self.total += size
         if self._callback is not None:
-            for start in range(0, size, CALLBACK_BYTES):
-                self._callback(bytes(data[start : start + CALLBACK_BYTES]))
+            heard = min(size, max(0, self.limit - self.total + size)) if self._ends else size
+            for start in range(0, heard, CALLBACK_BYTES):
+                callback = self._callback
+                if callback is not None:
+                    callback(bytes(data[start : min(start + CALLBACK_BYTES, heard)]))
         room = self._head_room - len(self._head)
         if room > 0:
             self._head += data[:room]
@@ -48,6 +53,10 @@ class Capture:
             if len(self._tail) > 2 * self._tail_room:
                 del self._tail[: len(self._tail) - self._tail_room]
         return self.total <= self.limit
+
+    def silence(self) -> None:
+        """Call the callback no more: the run that it listened to is over for its caller."""
+        self._callback = None
 
     def taken(self) -> tuple[bytes, int]:
         """Return (what was kept, how many bytes were left out).

@@ -10,7 +10,7 @@ from typing import Final
 
 from wasihost.engine.capi import I32, Finalizer, HostCallback, ValTypeVec, check, lib
 from wasihost.engine.engine import Engine
-from wasihost.engine.wasi import SHADOWS, callback_for
+from wasihost.engine.wasi import NO_RESULT, SHADOWS, callback_for
 
 _NO_FINALIZER: Final = ctypes.cast(0, Finalizer)
 
@@ -38,7 +38,8 @@ class Code:
         lib.wasmtime_linker_allow_shadowing(self._linker, True)
         check(lib.wasmtime_linker_define_wasi(self._linker), "cannot define WASI")
         for (module, name), (_, parameters) in SHADOWS.items():
-            _define(self._linker, module.encode(), name.encode(), parameters, _CALLBACKS[module, name])
+            results = 0 if (module, name) in NO_RESULT else 1
+            _define(self._linker, (module, name), _CALLBACKS[module, name], parameters, results)
         pre = c_void_p()
         check(
             lib.wasmtime_linker_instantiate_pre(self._linker, self._module, byref(pre)),
@@ -55,8 +56,15 @@ class Code:
             self.pre = None
 
 
-def _define(linker: int, module: bytes, name: bytes, parameters: int, callback: HostCallback) -> None:  # type: ignore[valid-type]
-    takes, gives = _types([I32] * parameters), _types([I32])
+def _define(
+    linker: int,
+    key: tuple[str, str],
+    callback: HostCallback,  # type: ignore[valid-type]
+    parameters: int,
+    results: int,
+) -> None:
+    module, name = (part.encode() for part in key)
+    takes, gives = _types([I32] * parameters), _types([I32] * results)
     function_type = lib.wasm_functype_new(byref(takes), byref(gives))
     error = lib.wasmtime_linker_define_func(
         linker, module, len(module), name, len(name), function_type, callback, None, _NO_FINALIZER

@@ -8,7 +8,7 @@ from ctypes import byref, c_void_p
 from pathlib import Path
 from typing import Final
 
-from wasihost.engine.capi import ByteVec, check, lib
+from wasihost.engine.capi import ByteVec, check, lib, library_path
 from wasihost.engine.threads import MAX_WASM_STACK_BYTES
 from wasihost.engine.ticker import Ticker
 from wasihost.errors import EngineError
@@ -107,10 +107,17 @@ def shared_engine(*, metered: bool) -> Engine:
 def native_version() -> str:
     """Return the version of the Wasmtime library itself, which may differ from that of the Python package.
 
-    It is read from the head of freshly compiled code, the only place where the C interface tells it.
+    The C interface does not tell it: the major number is read from the head of freshly compiled code, the whole from
+    the library's own texts, where Wasmtime names itself.
     """
+    import mmap
     import re
 
     compiled = shared_engine(metered=False).compile(b"\0asm\1\0\0\0")
-    found = re.search(rb"(?<![\d.])(\d{1,4}\.\d+\.\d+)(?![\d.])", compiled)
-    return found.group(1).decode() if found else "unknown"
+    head = re.search(rb"[\x01-\x04](\d{1,4})[^\d]", compiled[:128])
+    if head is None:
+        return "unknown"
+    major = head.group(1)
+    with library_path().open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as library:
+        found = re.search(rb"(?<![\d.])" + major + rb"\.\d+\.\d+(?![\d.])", library)
+        return (found.group() if found else major).decode()

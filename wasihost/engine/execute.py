@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from wasihost.engine.code import Code
-from wasihost.engine.instance import End, Guest, Surroundings
+from wasihost.engine.instance import CANCELLED, EXPIRED, End, Guest, GuestMemoryError, Stop, Surroundings
 from wasihost.engine.mapping import MappedImage
 from wasihost.engine.traps import Ending
+from wasihost.engine.wasi import host_failed
 
 MAILBOX_BYTES: Final = 65536
 """Size of the harness's mailbox; guest/harness.py documents its fields."""
@@ -68,21 +69,38 @@ class Run:
         self._guest_paths = guest_paths
         self._reply_bytes = reply_bytes
         self._guest: Guest | None = None
-        self._cancelled = False
+        self._stop_wanted: Stop | None = None
 
     def cancel(self) -> None:
         """End the run as soon as the guest can be stopped; harmless before and after."""
-        self._cancelled = True
+        self._stop(CANCELLED)
+
+    def expire(self) -> None:
+        """Likewise, because its deadline has passed."""
+        self._stop(EXPIRED)
+
+    def _stop(self, stop: Stop) -> None:
+        self._stop_wanted = stop
         guest = self._guest
         if guest is not None:
-            guest.cancel()
+            guest.cancel(stop)
 
     def abandoned(self) -> Execution:
-        """Describe a run that is stuck in a host call, from another thread: what it wrote so far."""
+        """Describe a run that is stuck in a host call, from another thread: what it wrote so far.
+
+        Callbacks hear no more of it.
+        """
         guest = self._guest
-        taken = [(b"", 0)] * 2 if guest is None else [capture.taken() for capture in guest.captures]
+        captures = () if guest is None else guest.captures
+        for capture in captures:
+            capture.silence()
+        taken = [capture.taken() for capture in captures] or [(b"", 0)] * 2
+        return self._without_guest(End(Ending.DEADLINE, "a host call did not come back"), taken)
+
+    @staticmethod
+    def _without_guest(end: End, taken: Sequence[tuple[bytes, int]] = ((b"", 0), (b"", 0))) -> Execution:
         return Execution(
-            end=End(Ending.DEADLINE, "a host call did not come back"),
+            end=end,
             reply=None,
             stdout=taken[0],
             stderr=taken[1],
@@ -98,20 +116,23 @@ class Run:
             EngineError: The guest could not be set up.
         """
         started = time.thread_time()
+        if self._stop_wanted is not None:
+            # Whoever stopped it need not wait for this thread: the granted directories may be closed by now.
+            return self._without_guest(self._stop_wanted.end())
         guest = Guest(self._code, self._surroundings)
         try:
             self._guest = guest
-            if self._cancelled:
-                guest.cancel()
+            if self._stop_wanted is not None:
+                guest.cancel(self._stop_wanted)
             end = self._call(guest, request)
             reply = None
             if end.ending is Ending.RETURNED:
                 try:
                     reply = self._reply(guest)
-                except ValueError as error:
+                except (GuestMemoryError, ValueError) as error:
                     end = End(Ending.CRASHED, str(error))
-            elif end.ending not in (Ending.EXITED, Ending.OUTPUT_LIMIT):
-                self._save_output(guest)
+            elif end.ending not in (Ending.EXITED, Ending.OUTPUT_LIMIT, Ending.HOST_FAILED):
+                end = self._save_output(guest) or end
             return Execution(
                 end=end,
                 reply=reply,
@@ -137,7 +158,7 @@ class Run:
             guest.doorbell = _deliver(request, layout.mailbox)
         guest.write(layout.mailbox, struct.pack("<5I", 0, len(request), 0, 0, 0))
         if guest.must_stop() and guest.stop is not None:
-            return End(guest.stop.ending, guest.stop.detail)
+            return guest.stop.end()
         return guest.call_table(layout.entry_index, layout.entry, 0, 0, 0)
 
     def _reply(self, guest: Guest) -> bytes:
@@ -148,18 +169,28 @@ class Run:
             raise ValueError(f"the interpreter's reply is longer than {self._reply_bytes} bytes")
         return guest.read(address, size)
 
-    def _save_output(self, guest: Guest) -> None:
-        """Take what the stopped guest had printed but not written: its positions are as untrusted as its output."""
+    def _save_output(self, guest: Guest) -> End | None:
+        """Take what the stopped guest had printed but not written: its positions are as untrusted as its output.
+
+        Returns:
+            Another end, if a callback failed on it.
+        """
         output = self._image.layout.output
         if output is None:
-            return
+            return None
         try:
             pointer = guest.read_u32(output.pointer_at)
             start, end = (struct.unpack("<q", guest.read(at, 8))[0] for at in (output.start_at, output.end_at))
-            if 0 <= start < end <= MAILBOX_BYTES:
-                guest.captures[0].feed(guest.view(pointer + start, end - start))
-        except ValueError:
-            return
+            pending = guest.view(pointer + start, end - start) if 0 <= start < end <= MAILBOX_BYTES else None
+        except GuestMemoryError:
+            return None
+        if pending is None:
+            return None
+        try:
+            guest.captures[0].feed(pending)
+        except BaseException as error:  # a callback's, and treated as everywhere else
+            return host_failed(error).end()
+        return None
 
 
 def _deliver(request: bytes, mailbox: int) -> Callable[[Guest], None]:

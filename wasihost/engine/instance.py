@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from ctypes import byref, c_char_p, c_int, c_uint8, c_uint64, c_void_p
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from wasihost.engine.capi import (
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from wasihost.engine.code import Code
 
 UNLIMITED_FUEL: Final = 2**63
+_READ_ONLY: Final = 0x100  # PyBUF_READ
+_memoryview_of: Final[Any] = ctypes.pythonapi.PyMemoryView_FromMemory
+_memoryview_of.restype, _memoryview_of.argtypes = ctypes.py_object, [c_void_p, ctypes.c_ssize_t, c_int]
 NO_FINALIZER: Final = ctypes.cast(0, Finalizer)
 MAX_TABLE_ELEMENTS: Final = 1 << 20
 
@@ -97,12 +100,21 @@ class Surroundings:
     on_stderr: Callable[[bytes], object] | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Why the host stops a guest, or stopped it."""
 
     ending: Ending
     detail: str
+    exit_code: int = 0
+
+    def end(self) -> End:
+        """Return the same as the end of a call."""
+        return End(self.ending, self.detail, self.exit_code)
+
+
+CANCELLED: Final = Stop(Ending.CANCELLED, "the run was cancelled")
+EXPIRED: Final = Stop(Ending.DEADLINE, "the run reached its deadline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +134,13 @@ current: Final = _Current()
 """The guest whose wasm runs on this thread: host functions find their state here."""
 
 
+class GuestMemoryError(Exception):
+    """The guest named memory that it does not have.
+
+    Not a ValueError: a callback of the host may raise one of its own, and the guest is not to be told of that.
+    """
+
+
 class GuestStoppedError(Exception):
     """Raised inside host functions to unwind the guest; `Guest.stop` says why."""
 
@@ -130,11 +149,11 @@ class Guest:
     """An instance with its own store, ready to be written to and called."""
 
     __slots__ = (
-        "_cancelled",
         "_externs",
         "_fuel",
         "_instance",
         "_memory",
+        "_stop_wanted",
         "_store",
         "_wake",
         "captures",
@@ -152,12 +171,12 @@ class Guest:
         self.code = code
         self.stop: Stop | None = None
         self.doorbell: Callable[[Guest], None] | None = None
-        self._cancelled = False
+        self._stop_wanted: Stop | None = None
         self._wake: threading.Event | None = None
         self.output_ends_run = surroundings.output_ends_run
         self.captures = (
-            Capture(surroundings.output_bytes, surroundings.on_stdout),
-            Capture(surroundings.output_bytes, surroundings.on_stderr),
+            Capture(surroundings.output_bytes, surroundings.on_stdout, ends=surroundings.output_ends_run),
+            Capture(surroundings.output_bytes, surroundings.on_stderr, ends=surroundings.output_ends_run),
         )
         self.deadline = time.monotonic() + surroundings.deadline_seconds
         self._externs: dict[str, Extern] = {}
@@ -202,9 +221,7 @@ class Guest:
         extern = self._externs.get(name)
         if extern is None:
             extern, raw = Extern(), name.encode()
-            if not lib.wasmtime_instance_export_get(
-                self.context, byref(self._instance), raw, len(raw), byref(extern)
-            ):
+            if not lib.wasmtime_instance_export_get(self.context, byref(self._instance), raw, len(raw), byref(extern)):
                 raise EngineError(f"the module exports no {name!r}")
             self._externs[name] = extern
         if extern.kind != kind:
@@ -254,38 +271,40 @@ class Guest:
         """Copy bytes out of the guest.
 
         Raises:
-            ValueError: They do not lie within its memory.
+            GuestMemoryError: They do not lie within its memory.
         """
         self._bounds(address, size)
         return ctypes.string_at(self.memory_address() + address, size)
 
     def view(self, address: int, size: int) -> memoryview:
-        """Return a window on the guest's memory; valid only until wasm runs again.
+        """Return a read-only window on the guest's memory; valid only until wasm runs again.
 
         Raises:
-            ValueError: It does not lie within its memory.
+            GuestMemoryError: It does not lie within its memory.
         """
         self._bounds(address, size)
-        return memoryview((c_uint8 * size).from_address(self.memory_address() + address)).cast("B")
+        # An array type of ctypes for each size would do too, but such types pile up until the collector runs.
+        view: memoryview = _memoryview_of(self.memory_address() + address, size, _READ_ONLY)
+        return view
 
     def write(self, address: int, data: bytes) -> None:
         """Copy bytes into the guest.
 
         Raises:
-            ValueError: They do not fit into its memory.
+            GuestMemoryError: They do not fit into its memory.
         """
         self._bounds(address, len(data))
         ctypes.memmove(self.memory_address() + address, data, len(data))
 
     def _bounds(self, address: int, size: int) -> None:
         if address < 0 or size < 0 or address + size > self.memory_bytes():
-            raise ValueError("the guest named memory that it does not have")
+            raise GuestMemoryError("the guest named memory that it does not have")
 
     def read_u32(self, address: int) -> int:
         """Read one little-endian word.
 
         Raises:
-            ValueError: It does not lie within the guest's memory.
+            GuestMemoryError: It does not lie within the guest's memory.
         """
         return int(struct.unpack("<I", self.read(address, 4))[0])
 
@@ -314,7 +333,7 @@ class Guest:
             raise EngineError("the image's entry function is not in the function table")
         return self._call(value.of.funcref, arguments, (Val * 1)())
 
-    def _call(self, function: Func, arguments: Sequence[int], results: Any) -> End:
+    def _call(self, function: Func, arguments: Sequence[int], results: ctypes.Array[Val]) -> End:
         count = len(arguments)
         values = (Val * count)()
         for position, argument in enumerate(arguments):
@@ -322,8 +341,8 @@ class Guest:
             values[position].of.i32 = argument
         trap = c_void_p()
         ticker = self.code.engine.ticker
-        previous, current.guest = current.guest, self
         ticker.enter()
+        previous, current.guest = current.guest, self
         try:
             error = lib.wasmtime_func_call(
                 self.context, byref(function), values, count, results, len(results), byref(trap)
@@ -339,7 +358,7 @@ class Guest:
             left = lib.wasmtime_error_exit_status(error, byref(status))
             message = take_error(error)
             if self.stop is not None:
-                return End(self.stop.ending, self.stop.detail)
+                return self.stop.end()
             if left:
                 return End(Ending.EXITED, exit_code=status.value & 0xFF)
             return End(Ending.HOST_FAILED, message.splitlines()[0] if message else "")
@@ -348,7 +367,7 @@ class Guest:
             known = lib.wasmtime_trap_code(trap, byref(code))
             lib.wasm_trap_delete(trap)
             if self.stop is not None:
-                return End(self.stop.ending, self.stop.detail)
+                return self.stop.end()
             if known:
                 return End(*meaning_of(code.value))
             return End(Ending.HOST_FAILED, "a host function failed")
@@ -356,9 +375,9 @@ class Guest:
 
     # -- stopping -----------------------------------------------------------------------------------------------
 
-    def cancel(self) -> None:
+    def cancel(self, stop: Stop = CANCELLED) -> None:
         """Stop the guest from another thread, at its next loop or function entry, or out of its sleep."""
-        self._cancelled = True
+        self._stop_wanted = stop
         wake = self._wake
         if wake is not None:
             wake.set()
@@ -366,10 +385,10 @@ class Guest:
     def must_stop(self) -> bool:
         """Whether the guest was cancelled or is past its deadline; `stop` says which."""
         if self.stop is None:
-            if self._cancelled:
-                self.stop = Stop(Ending.CANCELLED, "the run was cancelled")
+            if self._stop_wanted is not None:
+                self.stop = self._stop_wanted
             elif time.monotonic() >= self.deadline:
-                self.stop = Stop(Ending.DEADLINE, "the run reached its deadline")
+                self.stop = EXPIRED
         return self.stop is not None
 
     def sleep(self, seconds: float) -> None:
@@ -403,8 +422,8 @@ class Guest:
             lib.wasmtime_store_delete(store)
 
 
-@EpochCallback
-def _on_epoch(_context: int, _data: int, ticks: Any, kind: Any) -> int:
+@EpochCallback  # type: ignore[untyped-decorator]
+def _on_epoch(_context: int, _data: int, ticks: Any, kind: Any) -> int:  # noqa: ANN401 - pointers of ctypes
     guest = current.guest
     if guest is None or guest.must_stop():
         return int(lib.wasmtime_error_new(b"stopped by the host"))
@@ -415,6 +434,15 @@ def _on_epoch(_context: int, _data: int, ticks: Any, kind: Any) -> int:
 
 def _wasi(surroundings: Surroundings) -> int:
     config = lib.wasi_config_new()
+    try:
+        _fill(config, surroundings)
+    except BaseException:
+        lib.wasi_config_delete(config)
+        raise
+    return int(config)
+
+
+def _fill(config: int, surroundings: Surroundings) -> None:
     if surroundings.arguments:
         arguments = [a.encode() for a in surroundings.arguments]
         lib.wasi_config_set_argv(config, len(arguments), (c_char_p * len(arguments))(*arguments))
@@ -433,6 +461,4 @@ def _wasi(surroundings: Surroundings) -> int:
         if not lib.wasi_config_preopen_dir(
             config, directory.host.encode("utf-8", "surrogateescape"), directory.guest.encode(), directory.writable
         ):
-            lib.wasi_config_delete(config)
             raise EngineError(f"cannot open the directory granted as {directory.guest}")
-    return int(config)

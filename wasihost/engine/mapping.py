@@ -13,12 +13,14 @@ from wasihost.errors import EngineError
 if TYPE_CHECKING:
     from wasihost.engine.instance import Guest
 
+SLOTS: Final = 16
+"""Preopen slots of an image: directories that one run can be granted."""
 _READ_WRITE: Final = 3
 _PRIVATE_FIXED: Final = 0x12
 _CAN_MAP: Final = os.name == "posix" and os.uname().sysname == "Linux"
 
 
-def _libc_mmap() -> Any:
+def _libc_mmap() -> Any:  # noqa: ANN401 - a foreign function of ctypes
     function = ctypes.CDLL(None, use_errno=True).mmap
     function.restype = ctypes.c_void_p
     function.argtypes = [

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Final, Generic, TypeVar
 
+from wasihost.errors import EngineError
+
 MAX_WASM_STACK_BYTES: Final = 8 << 20
 THREAD_STACK_BYTES: Final = 16 << 20
 IDLE_SECONDS: Final = 10.0
@@ -34,7 +36,7 @@ class Task(Generic[T]):
         """Call the function and keep what comes of it."""
         try:
             self._result = self._function()
-        except BaseException as error:  # noqa: BLE001 - handed to the waiting thread whole
+        except BaseException as error:  # handed to the waiting thread whole
             self._error = error
 
     def finish(self) -> None:
@@ -60,7 +62,11 @@ _lock = threading.Lock()
 
 
 def submit(function: Callable[[], T]) -> Task[T]:
-    """Run a function on a thread with a deep stack: an idle one, or a new one."""
+    """Run a function on a thread with a deep stack: an idle one, or a new one.
+
+    Raises:
+        EngineError: The system gives no thread.
+    """
     task = Task(function)
     with _lock:
         queue = _idle.pop() if _idle else None
@@ -70,6 +76,8 @@ def submit(function: Callable[[], T]) -> Task[T]:
             before = threading.stack_size(THREAD_STACK_BYTES)
             try:
                 threading.Thread(target=_serve, args=(queue,), name="wasihost-run", daemon=True).start()
+            except RuntimeError as error:
+                raise EngineError(f"cannot start a thread with a deep stack for a guest: {error}") from None
             finally:
                 threading.stack_size(before)
     queue.put(task)

@@ -11,6 +11,7 @@ import time
 from typing import Final
 
 from wasihost.engine.capi import lib
+from wasihost.errors import EngineError
 
 TICK_SECONDS: Final = 0.01
 LINGER_SECONDS: Final = 0.5
@@ -28,12 +29,20 @@ class Ticker:
         self._thread: threading.Thread | None = None
 
     def enter(self) -> None:
-        """A run begins."""
+        """A run begins.
+
+        Raises:
+            EngineError: The system gives no thread.
+        """
         with self._lock:
-            self._running += 1
             if self._thread is None:
-                self._thread = threading.Thread(target=self._tick, name="wasihost-ticker", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._tick, name="wasihost-ticker", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    raise EngineError(f"cannot watch the clock for a guest: {error}") from None
+                self._thread = thread
+            self._running += 1
 
     def leave(self) -> None:
         """A run is over."""

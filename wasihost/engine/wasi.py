@@ -7,14 +7,14 @@ length is checked, and anything odd is answered with an error number, never with
 
 from __future__ import annotations
 
-import logging
 import struct
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from wasihost.engine.capi import I32, HostCallback, lib
-from wasihost.engine.instance import Guest, GuestStoppedError, Stop, current
+from wasihost.engine.capture import CALLBACK_BYTES
+from wasihost.engine.instance import Guest, GuestMemoryError, GuestStoppedError, Stop, current
 from wasihost.engine.traps import Ending
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ ABSOLUTE: Final = 1
 U32: Final = 0xFFFFFFFF
 
 HostFunction = Callable[..., int]
-log = logging.getLogger("wasihost")
 
 
 def sock_send(guest: Guest, fd: int, iovecs: int, count: int, _flags: int, written_at: int) -> int:
@@ -59,10 +58,14 @@ def sock_send(guest: Guest, fd: int, iovecs: int, count: int, _flags: int, writt
         return EINVAL
     guest.write(written_at, total.to_bytes(4, "little"))
     for piece in pieces:
-        if not capture.feed(piece) and guest.output_ends_run:
-            stream = "standard output" if fd == 1 else "standard error"
-            guest.stop = Stop(Ending.OUTPUT_LIMIT, f"the run wrote more than {capture.limit} bytes to {stream}")
-            raise GuestStoppedError
+        # In steps, because a callback may take its time for each, and the deadline holds in here too.
+        for start in range(0, len(piece), CALLBACK_BYTES):
+            if not capture.feed(piece[start : start + CALLBACK_BYTES]) and guest.output_ends_run:
+                stream = "standard output" if fd == 1 else "standard error"
+                guest.stop = Stop(Ending.OUTPUT_LIMIT, f"the run wrote more than {capture.limit} bytes to {stream}")
+                raise GuestStoppedError
+            if guest.must_stop():
+                raise GuestStoppedError
     return SUCCESS
 
 
@@ -108,6 +111,16 @@ def clock_res_get(guest: Guest, _clock: int, resolution_at: int) -> int:
     return SUCCESS
 
 
+def proc_exit(guest: Guest, status: int) -> int:
+    """End the guest with any status from 0 to 255: Wasmtime's own refuses those from 126 on.
+
+    Raises:
+        GuestStoppedError: Always.
+    """
+    guest.stop = Stop(Ending.EXITED, "", status & 0xFF)
+    raise GuestStoppedError
+
+
 def no_socket(_guest: Guest, *_arguments: int) -> int:
     """Answer that the descriptor is no socket: there are none."""
     return ENOTSOCK
@@ -126,6 +139,7 @@ def no_host(_guest: Guest, *_arguments: int) -> int:
 WASI: Final = "wasi_snapshot_preview1"
 
 SHADOWS: Final[dict[tuple[str, str], tuple[HostFunction, int]]] = {
+    (WASI, "proc_exit"): (proc_exit, 1),
     (WASI, "sock_send"): (sock_send, 5),
     (WASI, "poll_oneoff"): (poll_oneoff, 4),
     (WASI, "clock_res_get"): (clock_res_get, 2),
@@ -135,17 +149,34 @@ SHADOWS: Final[dict[tuple[str, str], tuple[HostFunction, int]]] = {
     (WASI, "proc_raise"): (no_signal, 1),
     ("host", "call"): (no_host, 4),
 }
-"""(module, function) -> (what answers, how many i32 arguments). All return an i32."""
+"""(module, function) -> (what answers, how many i32 arguments). All return an i32 but those of `NO_RESULT`."""
+NO_RESULT: Final = frozenset({(WASI, "proc_exit")})
 
 
-def callback_for(function: HostFunction) -> Any:
+def host_failed(error: BaseException) -> Stop:
+    """Log an exception of the host's own code, and return the stop that it means. Its text stays on the host."""
+    import logging  # nothing else on the way to a run needs it
+
+    logging.getLogger("wasihost").error("a host function failed", exc_info=error)
+    return Stop(Ending.HOST_FAILED, f"the host failed while serving the guest: {type(error).__name__}")
+
+
+def callback_for(function: HostFunction) -> HostCallback:  # type: ignore[valid-type]
     """Wrap a host function for Wasmtime.
 
     It runs on the thread that called into wasm, so the thread's current guest is the caller. No exception leaves it:
     a stop becomes a trap, a bad pointer EFAULT, and anything else is a failure of the host that ends the run.
     """
 
-    def call(_env: c_void_p, _caller: c_void_p, arguments: Any, count: int, results: Any, _results: int) -> int:
+    # ctypes hands over pointers that the type checker has no words for.
+    def call(
+        _env: c_void_p,
+        _caller: c_void_p,
+        arguments: Any,  # noqa: ANN401
+        count: int,
+        results: Any,  # noqa: ANN401
+        _results: int,
+    ) -> int:
         guest = current.guest
         try:
             if guest is None:
@@ -153,12 +184,12 @@ def callback_for(function: HostFunction) -> Any:
             answer = function(guest, *[arguments[position].of.i32 & U32 for position in range(count)])
         except GuestStoppedError:
             return _trap()
-        except ValueError:
+        except GuestMemoryError:
             answer = EFAULT
-        except BaseException as error:  # noqa: BLE001 - must not cross into native code
-            log.exception("a host function failed")
-            if guest is not None and guest.stop is None:
-                guest.stop = Stop(Ending.HOST_FAILED, f"the host failed while serving the guest: {type(error).__name__}")
+        except BaseException as error:  # must not cross into native code
+            stop = host_failed(error)
+            if guest is not None:
+                guest.stop = stop
             return _trap()
         results[0].kind = I32
         results[0].of.i32 = answer

@@ -151,7 +151,8 @@ def perform(request, source, header):
     name = request["name"]
     if request["file"]:
         namespace["__file__"] = name
-        namespace["__cached__"] = None
+        if sys.version_info < (3, 15):
+            namespace["__cached__"] = None
     tree = compile(source, name, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
     remember_lines(name, source)
     last = None
@@ -216,13 +217,21 @@ def exit_code_of(stop):
     if code is None:
         return 0
     if isinstance(code, int):
-        return code & 0xFF
+        return code & 0xFF if -(2**63) <= code < 2**63 else 255
     try:
-        sys.stdout.flush()
-        print(code, file=sys.stderr)
+        flush(standard("stdout"))
+        stream = standard("stderr")
+        if stream is not None:
+            stream.write(str(code))
+            stream.write("\n")
     except BaseException:
         pass
     return 1
+
+
+def standard(name):
+    """A standard stream, or None: programs replace and delete them."""
+    return getattr(sys, name, None)
 
 
 def ended_by(error, header):
@@ -230,6 +239,7 @@ def ended_by(error, header):
     if isinstance(error, SystemExit):
         return exit_code_of(error)
     strip(error)
+    quote_line(error)
     cls = type(error)
     module = cls.__module__
     kind = cls.__qualname__ if module in ("builtins", "__main__") else f"{module}.{cls.__qualname__}"
@@ -245,17 +255,28 @@ def ended_by(error, header):
         text = text[: TRACEBACK_CHARACTERS // 2] + "\n[...]\n" + text[-TRACEBACK_CHARACTERS // 2 :]
     note_denied_variable(error)
     header["error"] = [kind, message, text]
+    code = 130 if cls is KeyboardInterrupt else 1
     try:
-        flush(sys.stdout)
-        hook = sys.excepthook
+        flush(standard("stdout"))
+        hook = getattr(sys, "excepthook", None)
         if hook is sys.__excepthook__:
             sys.stderr.write(text)
+        elif hook is None:
+            sys.stderr.write("sys.excepthook is missing\n" + text)
         else:
-            hook(cls, error, error.__traceback__)
+            try:
+                hook(cls, error, error.__traceback__)
+            except SystemExit as stop:
+                code = exit_code_of(stop)
+            except BaseException as second:
+                second.__context__ = None
+                strip(second)
+                trouble = "".join(traceback.format_exception(second))
+                sys.stderr.write(f"Error in sys.excepthook:\n{trouble}\nOriginal exception was:\n{text}")
         flush(sys.stderr)
     except BaseException:
         pass
-    return 130 if cls is KeyboardInterrupt else 1
+    return code
 
 
 def strip(error):
@@ -283,31 +304,93 @@ def strip(error):
             waiting += error.exceptions
 
 
+def quote_line(error):
+    """Add the line to a syntax error that was found after parsing, when the compiler no longer has the text."""
+    try:
+        if isinstance(error, SyntaxError) and error.text is None and isinstance(error.lineno, int):
+            error.text = linecache.getline(error.filename, error.lineno) or None
+    except BaseException:
+        pass
+
+
 def finish(header):
     """What the end of a process does: exit functions, the death of globals, flushed files."""
+    if getattr(sys, "unraisablehook", None) is sys.__unraisablehook__:
+        sys.unraisablehook = unraisable
     try:
         atexit._run_exitfuncs()
     except BaseException:
         pass
-    # Globals die when a process ends; that shows only where a class says so, and freeing a long chain of objects can
-    # overflow the native stack, so it is left to the host otherwise.
     try:
-        if any(isinstance(thing, type) and "__del__" in vars(thing) for thing in list(main.__dict__.values())):
-            main.__dict__.clear()
+        if any(map(has_last_words, set(map(type, gc.get_objects())))):
+            say_last_words(main.__dict__)
     except BaseException:
         pass
     if any(writable for _, writable in grants):
         for thing in gc.get_objects():
             if isinstance(thing, io.IOBase):
                 flush(thing)
-    for stream in {id(s): s for s in (sys.stdout, sys.stderr, own_stdout)}.values():
+    for stream in {id(s): s for s in (standard("stdout"), standard("stderr"), own_stdout)}.values():
+        if stream is None:
+            continue
         if not flush(stream) and stream is own_stdout and not header["exit_code"]:
             header["exit_code"] = 120
 
 
+def has_last_words(kind):
+    """Whether objects of a class do something when they die: its `__del__`, a `finally`, a file that is not flushed."""
+    return hasattr(kind, "__del__") and not issubclass(kind, io.IOBase)
+
+
+def say_last_words(namespace):
+    """Call the finalizers of everything alive, as the end of a process does, globals first.
+
+    The objects themselves are left to the host: freeing a long chain of them can overflow the native stack.
+    """
+    flush(standard("stdout"))
+    done = set()
+    for thing in [*namespace.values(), *gc.get_objects()]:
+        if id(thing) not in done and has_last_words(type(thing)):
+            done.add(id(thing))
+            try:
+                farewell(type(thing).__del__, thing)
+            except BaseException as error:
+                args = type(error), error, error.__traceback__, None, type(thing).__del__
+                sys.unraisablehook(unraisable_args(args))
+
+
+# What the dying warn of comes from "sys:1", as at the end of any Python.
+farewell = eval(compile("lambda finalizer, thing: finalizer(thing)", "sys", "eval"))
+
+
+def unraisable(args):
+    """`sys.__unraisablehook__` without our frames."""
+    error = args.exc_value
+    trace = args.exc_traceback
+    while trace is not None and trace.tb_frame.f_code.co_filename in (OURS, "sys"):
+        trace = trace.tb_next
+    if error is not None:
+        error.__traceback__ = trace
+    sys.__unraisablehook__(type(args)((args.exc_type, error, trace, args.err_msg, args.object)))
+
+
+def type_of_unraisable_args():
+    """The class of what `sys.unraisablehook` gets has no name: make it get something."""
+    seen = []
+
+    class Failing:
+        def __del__(self):
+            raise ValueError
+
+    sys.unraisablehook = lambda args: seen.append(type(args))
+    Failing()
+    sys.unraisablehook = sys.__unraisablehook__
+    return seen[0]
+
+
 def flush(stream):
     try:
-        if not stream.closed:
+        if stream is not None and not stream.closed:
             stream.flush()
     except BaseException:
         return False
@@ -425,6 +508,32 @@ def calibrate(buffer):
     ring(CALIBRATE)
 
 
+def adapt_asyncio():
+    """Let event loops work without the socket pair by which other threads and signals would wake them: there are none."""
+    events = sys.modules.get("asyncio.selector_events")
+    if events is None:
+        return
+    loop = events.BaseSelectorEventLoop
+
+    def _make_self_pipe(self):
+        self._ssock = self._csock = None
+
+    def _close_self_pipe(self):
+        pass
+
+    loop._make_self_pipe = _make_self_pipe
+    loop._close_self_pipe = _close_self_pipe
+    selector = events.selectors.DefaultSelector
+    original = selector.select
+
+    def select(self, timeout=None):
+        while timeout is None and not self.get_map():
+            time.sleep(3600)  # nothing can ever happen: wait as Python would, until the deadline
+        return original(self, timeout)
+
+    selector.select = select
+
+
 def import_modules(names):
     imported = []
     for name in names:
@@ -438,7 +547,7 @@ def import_modules(names):
 
 def boot(modules, missing_modules):
     """Make the interpreter ready and tell the host where everything is; does not return on a command build."""
-    global own_stdout, future_flags
+    global own_stdout, future_flags, unraisable_args
     import __future__
 
     sys.dont_write_bytecode = True
@@ -447,12 +556,14 @@ def boot(modules, missing_modules):
         sys.meta_path.insert(0, MissingFinder)
     sys.stdout = sys.__stdout__ = own_stdout = open_stdout()
     imported = import_modules(modules)
+    adapt_asyncio()
     for name in __future__.all_feature_names:
         future_flags |= getattr(__future__, name).compiler_flag
     for name in ("PYTHONTZPATH", "PYTHONHOME", "PYTHONPATH"):
         os.environ.pop(name, None)
     sys.argv = [""]
     sys.orig_argv = ["python"]
+    sys.executable = sys.executable or "python"
     if sys.path and sys.path[0] == "":
         del sys.path[0]
     main_module_attributes.update(
@@ -463,6 +574,7 @@ def boot(modules, missing_modules):
         __spec__=None,
         __builtins__=builtins,
     )
+    unraisable_args = type_of_unraisable_args()
     sys.addaudithook(audit)
     warm_up()
     calibrate(own_stdout.buffer)
@@ -505,4 +617,4 @@ def warm_up():
     json_of({"a": [1, 2.5, "x", None]}, 100)
 
 
-own_stdout = None
+own_stdout = unraisable_args = None

@@ -7,19 +7,17 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 from wasihost.engine import threads
 from wasihost.engine.code import Code
 from wasihost.engine.instance import Directory, End, Guest, GuestStoppedError, Stop, Surroundings
-from wasihost.engine.mapping import Layout, OutputBuffer
+from wasihost.engine.mapping import SLOTS, Layout, OutputBuffer
 from wasihost.engine.traps import Ending
 from wasihost.errors import UnfreezableRuntimeError
 
-SLOTS: Final = 16
-"""Directories that one run can be granted."""
+HARNESS: Final = Path(__file__).parent.parent / "guest" / "harness.py"
 SLOT_BYTES: Final = 122
 """Room for a guest path in a slot, with its NUL."""
 BOOT_SECONDS: Final = 600.0
@@ -47,7 +45,7 @@ class Frozen:
 
 def harness_source() -> str:
     """Return the text of the harness, which belongs to the identity of every image."""
-    return (files("wasihost.guest") / "harness.py").read_text(encoding="utf-8")
+    return HARNESS.read_text(encoding="utf-8")
 
 
 def freeze(

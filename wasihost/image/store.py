@@ -16,11 +16,12 @@ from wasihost.engine.engine import Engine, shared_engine
 from wasihost.engine.instance import Directory
 from wasihost.engine.mapping import Layout, MappedImage, OutputBuffer
 from wasihost.errors import CacheError, EngineError, UnfreezableRuntimeError
+from wasihost.image.note import Note, read_note, write_note
 from wasihost.progress import Progress, SilentProgress
-from wasihost.runtime import Installed, Runtime, checked_file, ensure_installed, open_cache
+from wasihost.runtime.cache import checked_file, open_cache
 
 if TYPE_CHECKING:
-    from wasihost.runtime import Cache
+    from wasihost.runtime import Cache, Installed, Runtime
 
 FORMAT: Final = "1"
 """Changes whenever the rewriting of modules or the files below change meaning."""
@@ -33,14 +34,14 @@ class Ready:
     """Code and image of a runtime, loaded: everything that runs share.
 
     Attributes:
-        runtime: What it is of.
+        name: Name of the runtime.
         code: Compiled and linked code.
         image: The started interpreter.
         stdlib: Preopen of the standard library, unless the module holds it.
         description: What the image's file says of itself.
     """
 
-    runtime: Runtime
+    name: str
     code: Code
     image: MappedImage
     stdlib: Directory | None
@@ -75,37 +76,58 @@ def is_ready(runtime: Runtime, *, metered: bool = True) -> bool:
     ).exists()
 
 
-def make_ready(runtime: Runtime, *, metered: bool, progress: Progress | None = None) -> Ready:
-    """Install, compile and boot whatever is not in the cache yet, and load it.
+def make_ready(name: str, *, metered: bool, progress: Progress | None = None) -> Ready:
+    """Install, compile and boot whatever of a runtime is not in the cache yet, and load it.
 
     Raises:
+        UnknownRuntimeError: There is no runtime of that name.
         RuntimeUnavailableError: A step failed; the message says which and what to do.
         EngineError: Wasmtime refused the module.
     """
-    progress = progress or SilentProgress()
     cache = open_cache()
     engine = shared_engine(metered=metered)
+    note = read_note(cache, name, engine.key) if isinstance(name, str) and "/" not in name else None
+    if note is not None:
+        code, loaded = _load_code(engine, note.compiled), _load_image(note.image)
+        if code is not None and loaded is not None:
+            return _ready(name, code, loaded, note)
+    return _make_ready(cache, engine, name, progress or SilentProgress())
+
+
+def _make_ready(cache: Cache, engine: Engine, name: str, progress: Progress) -> Ready:
+    from wasihost.runtime import ensure_installed, find_runtime  # the note spares most processes all of this
+
+    runtime = find_runtime(name)
     installed = ensure_installed(runtime, progress=progress)
-    stdlib = None
-    if installed.stdlib is not None and installed.stdlib_guest is not None:
-        stdlib = Directory(host=str(installed.stdlib), guest=installed.stdlib_guest)
-    folder = compiled_folder(cache, runtime, engine)
-    image = image_folder(cache, runtime)
-    code = _load_code(engine, folder)
+    note = Note(
+        compiled=compiled_folder(cache, runtime, engine),
+        image=image_folder(cache, runtime),
+        stdlib=str(installed.stdlib or ""),
+        stdlib_guest=installed.stdlib_guest or "",
+    )
+    code = _load_code(engine, note.compiled)
     if code is None:
-        with cache.lock(folder.name, progress=progress):
-            code = _load_code(engine, folder) or _compile(cache, engine, installed, folder, progress)
-    loaded = _load_image(image)
+        with cache.lock(note.compiled.name, progress=progress):
+            code = _load_code(engine, note.compiled) or _compile(cache, engine, installed, note.compiled, progress)
+    loaded = _load_image(note.image)
     if loaded is None:
-        with cache.lock(image.name, progress=progress):
-            loaded = _load_image(image)
+        with cache.lock(note.image.name, progress=progress):
+            loaded = _load_image(note.image)
             if loaded is None:
-                _boot(cache, code, installed, stdlib, folder, image, progress)
-                loaded = _load_image(image)
+                _boot(cache, code, installed, _stdlib(note), note.compiled, note.image, progress)
+                loaded = _load_image(note.image)
     if loaded is None:
-        raise CacheError(f"the image in {image} cannot be read back; remove the folder and try again")
-    mapped, description = loaded
-    return Ready(runtime=runtime, code=code, image=mapped, stdlib=stdlib, description=description)
+        raise CacheError(f"the image in {note.image} cannot be read back; remove the folder and try again")
+    write_note(cache, name, engine.key, note)
+    return _ready(name, code, loaded, note)
+
+
+def _ready(name: str, code: Code, loaded: tuple[MappedImage, dict[str, Any]], note: Note) -> Ready:
+    return Ready(name=name, code=code, image=loaded[0], stdlib=_stdlib(note), description=loaded[1])
+
+
+def _stdlib(note: Note) -> Directory | None:
+    return Directory(host=note.stdlib, guest=note.stdlib_guest) if note.stdlib else None
 
 
 def remove_built(runtime: Runtime) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wasihost.runtime.cache import Cache, cache_root, checked_file, open_cache
     from wasihost.runtime.custom import StagedBuild, add_runtime, remove_runtime, stage_build
+    from wasihost.runtime.default import DEFAULT_RUNTIME
     from wasihost.runtime.install import (
         Installed,
         ensure_installed,
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
         verify_installed,
     )
     from wasihost.runtime.manifest import KeepRange, Manifest, Runtime, Slice
-    from wasihost.runtime.registry import DEFAULT_RUNTIME, find_runtime, manifests, runtime_names
+    from wasihost.runtime.registry import find_runtime, manifests, runtime_names
 
 _HOME = {
     "cache": ("Cache", "cache_root", "checked_file", "open_cache"),
@@ -34,7 +35,8 @@ _HOME = {
         "verify_installed",
     ),
     "manifest": ("KeepRange", "Manifest", "Runtime", "Slice"),
-    "registry": ("DEFAULT_RUNTIME", "find_runtime", "manifests", "runtime_names"),
+    "default": ("DEFAULT_RUNTIME",),
+    "registry": ("find_runtime", "manifests", "runtime_names"),
 }
 
 __all__ = [

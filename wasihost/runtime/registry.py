@@ -12,8 +12,6 @@ from wasihost.errors import UnknownRuntimeError
 from wasihost.resources import data_folder
 from wasihost.runtime.manifest import Manifest, Runtime, is_runtime_name
 
-DEFAULT_RUNTIME: Final = "cpython-3.15"
-
 _read: dict[tuple[str, int, int], Manifest] = {}
 """Manifests read so far in this process, by path, mtime in ns and size of their file."""
 

@@ -1,0 +1,51 @@
+"""The runtimes that tests run on, made ready once, in the cache of this user or of WASIHOST_CACHE_DIR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wasihost import RunResult, Sandbox, run_wasm_python
+
+RUNTIMES = ("cpython-3.15", "cpython-3.12", "cpython-3.11")
+
+
+@pytest.fixture(scope="session", params=RUNTIMES)
+def runtime(request: pytest.FixtureRequest) -> str:
+    """Name of a runtime that is ready: a download or a compilation that fails is an error, not a skip."""
+    with Sandbox(runtime=request.param):
+        return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def python_version(runtime: str) -> tuple[int, int]:
+    """(3, 15) and so on, of the Python inside."""
+    major, minor = runtime.removeprefix("cpython-").split(".")
+    return int(major), int(minor)
+
+
+@pytest.fixture
+def run(runtime: str) -> Callable[..., RunResult]:
+    """`run_wasm_python` on each runtime."""
+
+    def call(code: str | bytes | None = None, **kwargs: Any) -> RunResult:
+        return run_wasm_python(code, runtime=runtime, **kwargs)
+
+    return call
+
+
+@pytest.fixture
+def default_run() -> Callable[..., RunResult]:
+    """`run_wasm_python` on the default runtime, for what does not depend on the Python inside."""
+    return run_wasm_python
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder of the host that can be granted."""
+    path = tmp_path / "granted"
+    path.mkdir()
+    return path

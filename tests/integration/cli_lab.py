@@ -1,0 +1,55 @@
+"""Runs `wasirun` as the process that a person starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import wasihost
+
+COMMAND = [sys.executable, "-c", "from wasihost.cli import main; main()"]
+ROOT = Path(wasihost.__file__).parent.parent
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The caller's own environment, so that the cache is the caller's, and the package under test."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "", **more}
+
+
+def wasirun(*words: str | Path, env: dict[str, str] | None = None, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+    """Run to the end, with text in and out; standard input is empty unless given."""
+    kwargs.setdefault("input", "")
+    return subprocess.run(
+        [*COMMAND, *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=env or environment(),
+        **kwargs,
+    )
+
+
+def start(*words: str | Path, **kwargs: Any) -> subprocess.Popen[bytes]:
+    """Start and leave running."""
+    kwargs.setdefault("stdout", subprocess.PIPE)
+    kwargs.setdefault("stderr", subprocess.PIPE)
+    kwargs.setdefault("env", environment())
+    return subprocess.Popen([*COMMAND, *map(str, words)], preexec_fn=_default_signals, **kwargs)
+
+
+def _default_signals() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def one_line(text: str) -> str:
+    """Return the text if it is one line of wasirun and no traceback."""
+    assert text.endswith("\n")
+    assert text.count("\n") == 1, text
+    assert text.startswith("wasirun: "), text
+    assert "Traceback" not in text
+    return text.strip()

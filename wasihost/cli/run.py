@@ -1,0 +1,255 @@
+"""One run: the process is its own worker, with a watchdog that ends it whatever hangs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from wasihost.capabilities.preopen import Preopen
+from wasihost.cli import statuses, values
+from wasihost.cli.arguments import Line
+from wasihost.cli.text import say, shown_name, write_all
+from wasihost.errors import InvalidLimitsError, InvalidSourceError
+from wasihost.limits import Limits
+from wasihost.result import Outcome, RunResult
+from wasihost.sandbox import INHERIT, Sandbox
+
+if TYPE_CHECKING:
+    from wasihost.cli.bars import Bars
+
+WATCHDOG_SECONDS: Final = 1.0
+"""How long after its deadline a run may take to be over before the process is ended."""
+
+OUTCOME_STATUS: Final = {
+    Outcome.OUT_OF_FUEL: statuses.OUT_OF_FUEL,
+    Outcome.DEADLINE_EXCEEDED: statuses.DEADLINE,
+    Outcome.OUTPUT_LIMIT: statuses.OTHER_LIMIT,
+    Outcome.DISK_LIMIT: statuses.OTHER_LIMIT,
+    Outcome.GUEST_CRASHED: statuses.GUEST_CRASHED,
+    Outcome.CANCELLED: statuses.INTERRUPTED,
+    Outcome.HOST_FAILED: statuses.HOST_FAILED,
+}
+"""Exit status of every outcome but EXITED (tested to be complete)."""
+
+_MAX_PROGRAM_BYTES: Final = 256 * 2**20
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP: clean up, then go."""
+
+
+class Output:
+    """Passes on what the program writes, as it is written, and remembers why that failed."""
+
+    def __init__(self) -> None:
+        self.error: OSError | None = None
+
+    def to(self, descriptor: int) -> Callable[[bytes], object]:
+        """Return the listener for one stream."""
+
+        def write(data: bytes) -> None:
+            try:
+                write_all(descriptor, data)
+            except OSError as error:
+                self.error = error
+                raise
+
+        return write
+
+
+def run_program(line: Line) -> int:
+    """Run a program as a command line says, and return the exit status.
+
+    Raises:
+        ConfigError: Something on the command line is wrong.
+        RuntimeUnavailableError: The runtime cannot be had here and now.
+        EngineError: Wasmtime refused something.
+        KeyboardInterrupt: Ctrl-C.
+    """
+    _hear_termination()
+    given = line.values
+    preopens = [values.preopen(text, "--allow-read", writable=False) for text in given.get("allow_read", ())]
+    preopens += [values.preopen(text, "--allow-write", writable=True) for text in given.get("allow_write", ())]
+    limits = _limits(given)
+    options: dict[str, Any] = {
+        "preopens": preopens,
+        "env": values.environment(given.get("env", ()), given.get("allow_env", ())),
+        "limits": limits,
+        **{name: given[name] for name in ("runtime", "image", "profile") if name in given},
+    }
+    arguments = _arguments(line)  # read before anything is installed: a missing script is told at once
+    try:
+        sandbox = _make_sandbox(options)
+        output = Output()
+        if not given.get("json"):
+            arguments |= {"on_stdout": output.to(1), "on_stderr": output.to(2)}
+        result: RunResult | None = None
+        # What is logged or raised on other threads from here on has a line of its own in the result. wasirun itself
+        # writes to the descriptor.
+        sys.stderr = None
+        with sandbox, _Watchdog(limits.deadline_seconds):
+            try:
+                result = sandbox.run(**arguments)
+            except OSError:
+                if output.error is None:
+                    raise
+    except Terminated:
+        return statuses.TERMINATED
+    if output.error is not None:
+        return _output_failed(output.error)
+    if result is None:
+        return statuses.HOST_FAILED
+    return _report(result, line, limits, preopens)
+
+
+# -- before -----------------------------------------------------------------------------------------------------------
+
+
+def _limits(given: dict[str, Any]) -> Limits:
+    """Return the limits of the profile, with those of the command line in place of its own."""
+    readers: dict[str, tuple[str, Callable[[str, str], Any]]] = {
+        "fuel": ("fuel", values.fuel),
+        "memory": ("memory_bytes", values.size_bytes),
+        "deadline": ("deadline_seconds", values.seconds),
+        "output": ("output_bytes", values.size_bytes),
+        "open_files": ("open_files", values.count),
+    }
+    fields = {
+        field: read(given[key], "--" + key.replace("_", "-")) for key, (field, read) in readers.items() if key in given
+    }
+    if "output_overflow" in given:
+        fields["output_overflow"] = values.choice(given["output_overflow"], "--output-overflow", ("end", "truncate"))
+    if given.get("profile", "none") != "none":
+        from wasihost.capabilities.profile import load_profile  # parses TOML, which most runs need not
+
+        fields = {**load_profile(given["profile"]).limits, **fields}
+    try:
+        return Limits(**fields)
+    except InvalidLimitsError as error:
+        raise _in_options(error) from None
+
+
+def _in_options(error: InvalidLimitsError) -> InvalidLimitsError:
+    """Name the option instead of the field that a library user would have set."""
+    field, _, rest = str(error).partition(" ")
+    option = "--" + field.removesuffix("_bytes").removesuffix("_seconds").replace("_", "-")
+    return InvalidLimitsError(f"{option} {rest}")
+
+
+def _arguments(line: Line) -> dict[str, Any]:
+    """Return what `Sandbox.run` is to be called with."""
+    arguments: dict[str, Any] = {"args": line.rest, "stdin": INHERIT}
+    if line.kind == "script":
+        _check_script(line.program)
+        arguments["script"] = line.program
+    elif line.kind == "module":
+        arguments["module"] = line.program
+    elif line.kind == "code":
+        arguments["code"] = line.program
+    else:
+        with open(0, "rb", closefd=False) as file:  # noqa: PTH123 - a descriptor
+            code = file.read(_MAX_PROGRAM_BYTES + 1)
+        arguments |= {"code": code, "stdin": b"", "filename": "<stdin>"}
+    return arguments
+
+
+def _check_script(path: str) -> None:
+    """Tell of a missing script before a runtime is installed for it; what it holds is looked at when it is run."""
+    if Path(path).is_dir():
+        raise InvalidSourceError(f"the script {shown_name(path)} is a directory")
+    if not Path(path).exists():
+        raise InvalidSourceError(f"there is no script {shown_name(path)}")
+
+
+def _make_sandbox(options: dict[str, Any]) -> Sandbox:
+    """Make the sandbox on a thread: compiling is one long native call, and Ctrl-C must be heard meanwhile."""
+    bars: Bars | None = None
+    if sys.stderr is not None and sys.stderr.isatty():
+        from wasihost.cli.bars import Bars
+
+        bars = options["progress"] = Bars()
+    made: list[Sandbox] = []
+    failed: list[BaseException] = []
+
+    def make() -> None:
+        try:
+            made.append(Sandbox(**options))
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=make, name="wasirun-start", daemon=True)
+    try:
+        thread.start()
+        thread.join()
+    except BaseException:
+        if bars is not None:
+            bars.stop()
+        raise
+    if failed:
+        raise _in_options(failed[0]) if isinstance(failed[0], InvalidLimitsError) else failed[0]
+    return made[0]
+
+
+def _hear_termination() -> None:
+    def end(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
+
+
+class _Watchdog:
+    """Ends the process a while after the deadline, should a run or its clean-up hang in a host call."""
+
+    def __init__(self, deadline_seconds: float) -> None:
+        self._deadline_seconds = deadline_seconds
+        self._over = threading.Event()
+
+    def __enter__(self) -> None:
+        threading.Thread(target=self._watch, name="wasirun-watchdog", daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        """Stand by until the process ends: closing and the last words may hang too."""
+
+    def _watch(self) -> None:
+        self._over.wait(self._deadline_seconds + WATCHDOG_SECONDS)
+        say(f"the run was still going at its deadline of {self._deadline_seconds:g} s (--deadline sets another)")
+        os._exit(statuses.DEADLINE)
+
+
+# -- after ------------------------------------------------------------------------------------------------------------
+
+
+def _output_failed(error: OSError) -> int:
+    if isinstance(error, BrokenPipeError):
+        return statuses.PIPE_CLOSED
+    say(f"cannot write the program's output: {error.strerror or error}")
+    return statuses.HOST_FAILED
+
+
+def _report(result: RunResult, line: Line, limits: Limits, preopens: list[Preopen]) -> int:
+    status = OUTCOME_STATUS.get(result.outcome, statuses.HOST_FAILED)
+    if result.outcome is Outcome.EXITED:
+        status = result.exit_code if result.exit_code is not None else statuses.HOST_FAILED
+    if line.values.get("json"):
+        from wasihost.cli.json_result import result_json
+
+        write_all(1, result_json(result).encode() + b"\n")
+    if result.outcome is not Outcome.EXITED or result.error is not None or result.denials or result.exit_code:
+        from wasihost.cli.notes import notes_on  # most runs go well
+
+        for note in notes_on(result, line=line, limits=limits, preopens=preopens):
+            say(note)
+    if line.values.get("stats"):
+        from wasihost.cli.json_result import stats_line
+
+        say(stats_line(result))
+    return status

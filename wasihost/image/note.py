@@ -1,0 +1,116 @@
+"""A note of what was made ready, so that the next process finds it without reading manifests.
+
+Reading a manifest and checking an installation costs more than a run. The note names the files that decide whether
+its answer still holds (manifests, harness, Wasmtime's library, the standard library) with size and time; when one of
+them differs, or is there and was not, the note is not used and everything is looked up the long way. It lies in the
+cache, whose owner and mode are checked like those of the native code beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from wasihost import __version__
+from wasihost.engine.capi import library_path
+from wasihost.resources import data_folder
+from wasihost.runtime.cache import checked_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wasihost.runtime.cache import Cache
+
+MAX_WITNESSES: Final = 64
+"""A runtime whose standard library is a tree of files gets no note: checking it would cost more than it saves."""
+_HERE: Final = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Where everything that a run of a runtime needs lies.
+
+    Attributes:
+        compiled: Folder of the compiled code.
+        image: Folder of the image.
+        stdlib: Host folder of the standard library, "" when the module holds it.
+        stdlib_guest: Guest path for it.
+    """
+
+    compiled: Path
+    image: Path
+    stdlib: str
+    stdlib_guest: str
+
+
+def read_note(cache: Cache, runtime: str, engine_key: str) -> Note | None:
+    """Return the note on a runtime if there is one that still holds.
+
+    Raises:
+        UntrustedCacheError: Somebody else may have written it.
+    """
+    try:
+        said = json.loads(checked_file(_path(cache, runtime, engine_key)).read_bytes())
+        if said["version"] != __version__:
+            return None
+        if [[path, *_look(path)] for path, _, _ in said["witnesses"]] != said["witnesses"]:
+            return None
+        return Note(
+            compiled=cache.root / said["compiled"],
+            image=cache.root / said["image"],
+            stdlib=str(said["stdlib"]),
+            stdlib_guest=str(said["stdlib_guest"]),
+        )
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
+
+
+def write_note(cache: Cache, runtime: str, engine_key: str, note: Note) -> None:
+    """Keep a note for later processes."""
+    stem = runtime.rpartition("-")[0] or runtime
+    shipped = data_folder("runtimes")
+    deciding = {
+        shipped / f"{runtime}.toml",
+        shipped / f"{stem}.toml",
+        cache.root / "custom" / f"{runtime}.toml",
+        library_path(),
+        _HERE / "base.py",
+        _HERE.parent / "guest" / "harness.py",
+    }
+    deciding.update(_files(note.stdlib))
+    if len(deciding) > MAX_WITNESSES:
+        return
+    said = {
+        "version": __version__,
+        "witnesses": [[str(path), *_look(str(path))] for path in sorted(deciding)],
+        "compiled": str(note.compiled.relative_to(cache.root)),
+        "image": str(note.image.relative_to(cache.root)),
+        "stdlib": note.stdlib,
+        "stdlib_guest": note.stdlib_guest,
+    }
+    cache.write_file(_path(cache, runtime, engine_key), json.dumps(said).encode())
+
+
+def _path(cache: Cache, runtime: str, engine_key: str) -> Path:
+    return cache.folder("images") / f"{runtime}.{engine_key}.ready.json"
+
+
+def _look(path: str) -> tuple[int, int]:
+    """Size and modification time; -1 for a file that is not there."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a Path object for each would cost more than the look
+    except FileNotFoundError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
+
+
+def _files(folder: str) -> Iterable[Path]:
+    if not folder:
+        return
+    for number, path in enumerate(Path(folder).rglob("*")):
+        if number > MAX_WITNESSES:
+            return
+        yield path
