@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 GRACE_SECONDS: Final = 0.25
 """How long a stopped guest may take to leave a host call before its thread is abandoned."""
 
+SLICE_SECONDS: Final = 0.2
+"""How long a signal may go unnoticed."""
+
 OUTCOMES: Final[dict[Ending, Outcome]] = {
     Ending.RETURNED: Outcome.EXITED,
     Ending.EXITED: Outcome.EXITED,
@@ -254,7 +257,7 @@ class Sandbox:
     def _wait(self, run: Run, request: bytes) -> Execution:
         task = threads.submit(lambda: run.execute(request))
         try:
-            if task.wait(self.limits.deadline_seconds + GRACE_SECONDS):
+            if _is_over(task, self.limits.deadline_seconds + GRACE_SECONDS):
                 return task.result()
         except BaseException:  # Ctrl-C, or a signal handler that raised
             run.cancel()
@@ -301,6 +304,15 @@ class Sandbox:
     def __repr__(self) -> str:
         state = "closed" if self._opened is None else "open"
         return f"<Sandbox of {self._ready.name}, {state}>"
+
+
+def _is_over(task: threads.Task[Execution], seconds: float) -> bool:
+    """Wait for the end of a run in slices: Ctrl-C just before a lock is waited for is noticed only after that wait."""
+    end = time.monotonic() + seconds
+    while not task.wait(max(0.0, min(end - time.monotonic(), SLICE_SECONDS))):
+        if time.monotonic() >= end:
+            return False
+    return True
 
 
 def _bad_stdin(stdin: object) -> bytes:

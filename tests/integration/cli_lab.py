@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,11 @@ from typing import Any
 import wasihost
 
 COMMAND = [sys.executable, "-c", "from wasihost.cli import main; main()"]
+HEEDFUL = [
+    *COMMAND[:2],
+    f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {COMMAND[2]}",
+]
+"""Hears Ctrl-C also where the tests run in the background, which ignores it."""
 ROOT = Path(wasihost.__file__).parent.parent
 
 
@@ -39,11 +43,7 @@ def start(*words: str | Path, **kwargs: Any) -> subprocess.Popen[bytes]:
     kwargs.setdefault("stdout", subprocess.PIPE)
     kwargs.setdefault("stderr", subprocess.PIPE)
     kwargs.setdefault("env", environment())
-    return subprocess.Popen([*COMMAND, *map(str, words)], preexec_fn=_default_signals, **kwargs)
-
-
-def _default_signals() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return subprocess.Popen([*HEEDFUL, *map(str, words)], **kwargs)
 
 
 def one_line(text: str) -> str:

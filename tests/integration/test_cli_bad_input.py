@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
-from cli_lab import environment, one_line, wasirun
+from cli_lab import COMMAND, environment, one_line, wasirun
 
 
 @pytest.mark.parametrize(
@@ -62,8 +64,6 @@ from cli_lab import environment, one_line, wasirun
     ],
 )
 def test_one_line_and_exit_2(words: list[str], said: str, tmp_path: Path) -> None:
-    import os
-
     (tmp_path / "folder").mkdir()
     (tmp_path / "latin.py").write_bytes(b"# a\nprint('\xe9')\n")
     (tmp_path / "nul.py").write_bytes(b"print(\0)")
@@ -103,7 +103,16 @@ def test_a_cache_that_others_can_write_to_is_refused(words: list[str], tmp_path:
 
 
 def test_without_a_network_it_says_what_to_do(tmp_path: Path) -> None:
-    env = environment(WASIHOST_CACHE_DIR=str(tmp_path / "cache"), WASIHOST_OFFLINE="1", PIP_FIND_LINKS="", PIP_NO_INDEX="1")
+    env = environment(
+        WASIHOST_CACHE_DIR=str(tmp_path / "cache"), WASIHOST_OFFLINE="1", PIP_FIND_LINKS="", PIP_NO_INDEX="1"
+    )
     done = wasirun("--runtime", "cpython-3.11", "-c", "1", env=env)
     assert done.returncode == 70
     assert "WASIHOST_OFFLINE" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize("words", [[b"-c", b"\xff"], [b"-c", b"1", b"\xff"], [b"--env", b"A=\xff", b"-c", b"1"]])
+def test_bytes_that_are_no_text_are_refused(words: list[bytes]) -> None:
+    done = subprocess.run([*map(os.fsencode, COMMAND), *words], capture_output=True, env=environment(), check=False)
+    assert done.returncode == 2
+    assert "surrogate" in one_line(done.stderr.decode())

@@ -86,9 +86,9 @@ def test_variables() -> None:
     assert done.stderr.splitlines()[-1].endswith("allow it with --allow-env SECRET_OF_HOST")
     assert wasirun("--allow-env", "SECRET_OF_HOST", "-c", code, env=env).stdout == "s\n"
     assert wasirun("--env", "SECRET_OF_HOST=a=b", "-c", code, env=env).stdout == "a=b\n"
-    assert wasirun("--allow-env", "PLAIN", "-c", "import os; print('SECRET_OF_HOST' in os.environ)", env=env).stdout == (
-        "False\n"
-    )
+    assert wasirun(
+        "--allow-env", "PLAIN", "-c", "import os; print('SECRET_OF_HOST' in os.environ)", env=env
+    ).stdout == ("False\n")
 
 
 @pytest.mark.parametrize(

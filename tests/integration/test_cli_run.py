@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -108,7 +109,11 @@ def test_an_exception_is_status_1_with_its_traceback() -> None:
         (["--deadline", "300ms", "-c", "while True: pass"], 124, "deadline of 0.3 s (--deadline raises it)"),
         (["--deadline", "300ms", "-c", "import time; time.sleep(60)"], 124, "(--deadline raises it)"),
         (["--fuel", "20M", "-c", "while True: pass"], 125, "fuel of 20000000 instructions (--fuel raises it)"),
-        (["--output", "10", "-c", "import os; os.write(2, b'x' * 11)"], 126, "10 bytes to standard error (--output raises it"),
+        (
+            ["--output", "10", "-c", "import os; os.write(2, b'x' * 11)"],
+            126,
+            "10 bytes to standard error (--output raises it",
+        ),
     ],
 )
 def test_limits_have_a_status_and_name_their_option(words: list[str], status: int, line: str) -> None:
@@ -119,7 +124,9 @@ def test_limits_have_a_status_and_name_their_option(words: list[str], status: in
 
 
 def test_raised_limits_let_the_same_programs_end() -> None:
-    done = wasirun("--output", "11", "--fuel", "unmetered", "--deadline", "1m", "-c", "import os; os.write(2, b'x' * 11)")
+    done = wasirun(
+        "--output", "11", "--fuel", "unmetered", "--deadline", "1m", "-c", "import os; os.write(2, b'x' * 11)"
+    )
     assert (done.returncode, done.stderr) == (0, "x" * 11)
 
 
@@ -194,6 +201,37 @@ def test_stats_are_the_last_line_on_stderr() -> None:
 def test_version_and_help() -> None:
     assert wasirun("--version").stdout == f"wasirun {wasihost.__version__}\n"
     text = wasirun("--help").stdout
-    for words in ("--allow-read HOST[::GUEST]", "default: 20G", "default: 256M", "default: 10s", "default: 1M"):
+    for words in ("--allow-read HOST[::GUEST]", "default: 100G", "default: 256M", "default: 10s", "default: 1M"):
         assert words in text
     assert "124 deadline" in text
+
+
+def test_a_plain_run_imports_nothing_that_it_does_not_need() -> None:
+    heavy = [
+        "click",
+        "rich",
+        "requests",
+        "filelock",
+        "tomllib",
+        "tempfile",
+        "subprocess",
+        "logging",
+        "zipfile",
+    ]
+    ours = [
+        "cli.commands",
+        "cli.notes",
+        "cli.bars",
+        "image.freeze",
+        "image.probe",
+        "runtime.wasm",
+        "capabilities.profile",
+    ]
+    names = heavy + [f"wasihost.{name}" for name in ours]
+    look = (
+        f"import os, sys\nos._exit = lambda status: print([n for n in {names} if n in sys.modules], status)\n"
+        "from wasihost.cli import main\nsys.argv[1:] = ['-c', 'print(1)']\nmain()"
+    )
+    assert wasirun("-c", "1").returncode == 0  # the first one may have to install and compile
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, env=environment(), check=False)
+    assert done.stdout == "1\n[] 0\n", done.stderr

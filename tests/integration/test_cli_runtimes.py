@@ -91,7 +91,9 @@ def test_install_shows_progress_on_a_terminal_only(tmp_path: Path) -> None:
     """One real installation, watched on a terminal; its repetition is silent, and verify and remove work on it."""
     env = environment(WASIHOST_CACHE_DIR=str(tmp_path / "cache"), TERM="xterm", COLUMNS="100")
     controller, terminal = pty.openpty()
-    with subprocess.Popen([*COMMAND, "runtime", "install", SMALL], stdout=subprocess.PIPE, stderr=terminal, env=env) as process:
+    with subprocess.Popen(
+        [*COMMAND, "runtime", "install", SMALL], stdout=subprocess.PIPE, stderr=terminal, env=env
+    ) as process:
         os.close(terminal)
         shown = read_terminal(controller)
         assert process.wait() == 0
@@ -118,7 +120,8 @@ def test_install_shows_progress_on_a_terminal_only(tmp_path: Path) -> None:
     gone = wasirun("runtime", "remove", SMALL, env=env)
     assert (gone.returncode, gone.stderr) == (0, "")
     assert gone.stdout.startswith(f"{SMALL} is removed, ")
-    assert not any((tmp_path / "cache" / kind).glob(f"{SMALL}-*") for kind in ("runtimes", "compiled"))
+    for kind in ("runtimes", "compiled", "images"):
+        assert list((tmp_path / "cache" / kind).glob(f"{SMALL}-*")) == []
     assert wasirun("runtime", "verify", SMALL, env=env).stdout == f"{SMALL}: {SMALL} is not installed\n"
 
 
@@ -238,9 +241,7 @@ def test_a_module_that_is_no_python_is_refused_with_its_reason(
     module: bytes, reason: str, tmp_path: Path, own_cache: Path
 ) -> None:
     (tmp_path / "thing.wasm").write_bytes(module)
-    done = wasirun(
-        "runtime", "add", "odd", tmp_path / "thing.wasm", env=environment(WASIHOST_CACHE_DIR=str(own_cache))
-    )
+    done = wasirun("runtime", "add", "odd", tmp_path / "thing.wasm", env=environment(WASIHOST_CACHE_DIR=str(own_cache)))
     assert done.returncode == 70
     assert reason in one_line(done.stderr)
     assert kept_of(own_cache, "odd") == []

@@ -25,9 +25,11 @@ MARKS: list[tuple[str, str, Any]] = [
     ("import os\nos.environ['X'] = '1'", "import os\n'X' in os.environ", False),
     ("import os\nos.chdir('/d')", "import os\nos.getcwd()", "/"),
     ("x = 1\nimport __main__\n__main__.y = 2", "sorted(set(globals()) & {'x', 'y', '__main__'})", []),
-    ("import sys\nsys.setrecursionlimit(50)\nsys.path.append('/d')\nsys.argv.append('q')", "import sys\n[sys.argv, '/d' in sys.path]", [["-c"], False]),
+    ("import sys\nsys.setrecursionlimit(50)\nsys.path.append('/d')\nsys.argv.append('q')", "import sys\n"
+     "[sys.argv, '/d' in sys.path]", [["-c"], False]),
     ("f = open('/d/f')\nimport atexit\natexit.register(print, 'late')", "open('/d/f').fileno()", None),
-    ("import decimal, locale, warnings, logging\ndecimal.getcontext().prec = 3\nlogging.basicConfig(level=10)\nwarnings.simplefilter('error')",
+    ("import decimal, locale, warnings, logging\ndecimal.getcontext().prec = 3\nlogging.basicConfig(level=10)\n"
+     "warnings.simplefilter('error')",
      "import decimal, logging\n[decimal.getcontext().prec, logging.getLogger().handlers == []]", [28, True]),
     ("import sys\nsys.stdout.close()\nsys.stdin.close()", "print('x')\ninput()", "line"),
     ("raise MemoryError", "2", 2),
@@ -57,7 +59,10 @@ def test_chance_differs_between_runs(run: Any) -> None:
     )
     seen = [value for _ in range(3) for value in run(code).value]
     assert len(set(seen)) == 15
-    assert run("import random\nrandom.seed(5)\nrandom.random()").value == run("import random\nrandom.seed(5)\nrandom.random()").value
+    assert (
+        run("import random\nrandom.seed(5)\nrandom.random()").value
+        == run("import random\nrandom.seed(5)\nrandom.random()").value
+    )
 
 
 def test_a_secret_of_one_run_is_not_in_the_memory_of_the_next(runtime: str) -> None:
@@ -93,11 +98,12 @@ def resident_bytes() -> int:
 
 def test_many_runs_leave_nothing_behind(folder: Path) -> None:
     with Sandbox(preopens=[Preopen(folder, "/d")]) as sandbox:
+
         def some(count: int) -> tuple[int, int, int]:
             for n in range(count):
                 assert sandbox.run("print(x)", inputs={"x": n}).stdout == f"{n}\n"
             gc.collect()
-            return len(os.listdir("/proc/self/fd")), threading.active_count(), resident_bytes()
+            return len(list(Path("/proc/self/fd").iterdir())), threading.active_count(), resident_bytes()
 
         before = some(50)
         after = some(300)

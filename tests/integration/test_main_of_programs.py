@@ -101,7 +101,12 @@ def test_a_script_imports_the_module_beside_it(run: Any, folder: Path) -> None:
 
 def test_no_bytecode_is_written_beside_a_module(run: Any, folder: Path) -> None:
     (folder / "helper.py").write_text("x = 1\n")
-    assert run("import sys\nsys.path[0] = '/w'\nimport helper\nhelper.x", preopens=[Preopen(folder, "/w", writable=True)]).value == 1
+    assert (
+        run(
+            "import sys\nsys.path[0] = '/w'\nimport helper\nhelper.x", preopens=[Preopen(folder, "/w", writable=True)]
+        ).value
+        == 1
+    )
     assert sorted(path.name for path in folder.iterdir()) == ["helper.py"]
 
 

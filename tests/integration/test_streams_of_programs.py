@@ -86,7 +86,7 @@ def test_a_deleted_or_closed_standard_output_fails_as_in_python(run: Any) -> Non
 @pytest.mark.parametrize("text", ["a\n", "no newline", "x" * 70_000])
 def test_what_was_printed_before_an_endless_loop_is_kept(run: Any, text: str) -> None:
     code = f"print({text!r}, end='')\nwhile True: pass"
-    late = run(code, limits=Limits(deadline_seconds=0.15))
+    late = run(code, limits=Limits(deadline_seconds=0.4))
     assert (late.outcome, late.stdout) == (Outcome.DEADLINE_EXCEEDED, text)
     spent = run(code, limits=Limits(fuel=100_000_000))
     assert (spent.outcome, spent.stdout) == (Outcome.OUT_OF_FUEL, text)

@@ -42,7 +42,7 @@ OPTIONS: Final = (
     ),
     Option("--allow-env", "NAME", "Pass on this variable of the host's environment.", repeatable=True),
     Option("--env", "NAME=VALUE", "Set a variable of the program's environment.", repeatable=True),
-    Option("--fuel", "COUNT", "Wasm instructions: 500M, 5G (powers of 1000), or unmetered.", default="20G"),
+    Option("--fuel", "COUNT", "Wasm instructions: 500M, 5G (powers of 1000), or unmetered.", default="100G"),
     Option("--memory", "SIZE", "Memory, the interpreter's own included: 256M, 1G (powers of 1024).", default="256M"),
     Option("--deadline", "DURATION", "Wall clock, sleeps included: 500ms, 10s, 2m.", default="10s"),
     Option("--output", "SIZE", "Standard output and standard error, each.", default="1M"),

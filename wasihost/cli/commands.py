@@ -88,6 +88,8 @@ def run_click(words: Sequence[str], line: Line | None) -> int:
         status: Any = _group().main(list(words), prog_name="wasirun", standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code
+    except SystemExit:  # click's way to end when nobody reads what it prints
+        return statuses.PIPE_CLOSED
     except click.Abort:
         raise KeyboardInterrupt from None
     except click.ClickException as error:

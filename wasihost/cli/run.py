@@ -12,13 +12,13 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from wasihost.capabilities.preopen import Preopen
-from wasihost.cli import statuses, values
+from wasihost.cli import statuses
 from wasihost.cli.arguments import Line
 from wasihost.cli.text import say, shown_name, write_all
 from wasihost.errors import InvalidLimitsError, InvalidSourceError
 from wasihost.limits import Limits
 from wasihost.result import Outcome, RunResult
-from wasihost.sandbox import INHERIT, Sandbox
+from wasihost.sandbox import INHERIT, SLICE_SECONDS, Sandbox
 
 if TYPE_CHECKING:
     from wasihost.cli.bars import Bars
@@ -73,34 +73,36 @@ def run_program(line: Line) -> int:
         KeyboardInterrupt: Ctrl-C.
     """
     _hear_termination()
+    try:
+        return _run(line)
+    except Terminated:
+        return statuses.TERMINATED
+
+
+def _run(line: Line) -> int:
     given = line.values
-    preopens = [values.preopen(text, "--allow-read", writable=False) for text in given.get("allow_read", ())]
-    preopens += [values.preopen(text, "--allow-write", writable=True) for text in given.get("allow_write", ())]
-    limits = _limits(given)
+    preopens, env, limits = _grants(given) if given else ([], {}, Limits())
     options: dict[str, Any] = {
         "preopens": preopens,
-        "env": values.environment(given.get("env", ()), given.get("allow_env", ())),
+        "env": env,
         "limits": limits,
         **{name: given[name] for name in ("runtime", "image", "profile") if name in given},
     }
     arguments = _arguments(line)  # read before anything is installed: a missing script is told at once
-    try:
-        sandbox = _make_sandbox(options)
-        output = Output()
-        if not given.get("json"):
-            arguments |= {"on_stdout": output.to(1), "on_stderr": output.to(2)}
-        result: RunResult | None = None
-        # What is logged or raised on other threads from here on has a line of its own in the result. wasirun itself
-        # writes to the descriptor.
-        sys.stderr = None
-        with sandbox, _Watchdog(limits.deadline_seconds):
-            try:
-                result = sandbox.run(**arguments)
-            except OSError:
-                if output.error is None:
-                    raise
-    except Terminated:
-        return statuses.TERMINATED
+    sandbox = _make_sandbox(options)
+    output = Output()
+    if not given.get("json"):
+        arguments |= {"on_stdout": output.to(1), "on_stderr": output.to(2)}
+    result: RunResult | None = None
+    # What is logged or raised on other threads from here on has a line of its own in the result. wasirun itself
+    # writes to the descriptor.
+    sys.stderr = None
+    with sandbox, _Watchdog(limits.deadline_seconds):
+        try:
+            result = sandbox.run(**arguments)
+        except OSError:
+            if output.error is None:
+                raise
     if output.error is not None:
         return _output_failed(output.error)
     if result is None:
@@ -111,8 +113,18 @@ def run_program(line: Line) -> int:
 # -- before -----------------------------------------------------------------------------------------------------------
 
 
+def _grants(given: dict[str, Any]) -> tuple[list[Preopen], dict[str, str], Limits]:
+    from wasihost.cli import values  # a run without options does without
+
+    preopens = [values.preopen(text, "--allow-read", writable=False) for text in given.get("allow_read", ())]
+    preopens += [values.preopen(text, "--allow-write", writable=True) for text in given.get("allow_write", ())]
+    return preopens, values.environment(given.get("env", ()), given.get("allow_env", ())), _limits(given)
+
+
 def _limits(given: dict[str, Any]) -> Limits:
     """Return the limits of the profile, with those of the command line in place of its own."""
+    from wasihost.cli import values  # as in `_grants`
+
     readers: dict[str, tuple[str, Callable[[str, str], Any]]] = {
         "fuel": ("fuel", values.fuel),
         "memory": ("memory_bytes", values.size_bytes),
@@ -153,7 +165,7 @@ def _arguments(line: Line) -> dict[str, Any]:
     elif line.kind == "code":
         arguments["code"] = line.program
     else:
-        with open(0, "rb", closefd=False) as file:  # noqa: PTH123 - a descriptor
+        with open(0, "rb", closefd=False) as file:
             code = file.read(_MAX_PROGRAM_BYTES + 1)
         arguments |= {"code": code, "stdin": b"", "filename": "<stdin>"}
     return arguments
@@ -186,7 +198,8 @@ def _make_sandbox(options: dict[str, Any]) -> Sandbox:
     thread = threading.Thread(target=make, name="wasirun-start", daemon=True)
     try:
         thread.start()
-        thread.join()
+        while thread.is_alive():
+            thread.join(SLICE_SECONDS)
     except BaseException:
         if bars is not None:
             bars.stop()

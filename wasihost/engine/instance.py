@@ -49,6 +49,7 @@ _READ_ONLY: Final = 0x100  # PyBUF_READ
 _memoryview_of: Final[Any] = ctypes.pythonapi.PyMemoryView_FromMemory
 _memoryview_of.restype, _memoryview_of.argtypes = ctypes.py_object, [c_void_p, ctypes.c_ssize_t, c_int]
 NO_FINALIZER: Final = ctypes.cast(0, Finalizer)
+WASI_CALL_FAILED: Final = "In func wasi_snapshot_preview1::"
 MAX_TABLE_ELEMENTS: Final = 1 << 20
 
 
@@ -361,7 +362,7 @@ class Guest:
                 return self.stop.end()
             if left:
                 return End(Ending.EXITED, exit_code=status.value & 0xFF)
-            return End(Ending.HOST_FAILED, message.splitlines()[0] if message else "")
+            return _failed_call(message)
         if trap.value:
             code = c_uint8()
             known = lib.wasmtime_trap_code(trap, byref(code))
@@ -420,6 +421,19 @@ class Guest:
         store, self._store = self._store, None
         if store is not None:
             lib.wasmtime_store_delete(store)
+
+
+def _failed_call(message: str) -> End:
+    """Say who is to blame for an error that is neither a trap nor a stop of ours.
+
+    Wasmtime's own WASI functions raise instead of answering when a pointer makes no sense, as one does after the
+    guest's own stack in its memory has overflowed.
+    """
+    cause = message.rpartition("Caused by:")[2].strip().splitlines()
+    first = cause[0].removeprefix("0: ") if cause else "for no known reason"
+    if first.startswith(WASI_CALL_FAILED):
+        return End(Ending.CRASHED, f"a pointer to the host made no sense ({first.removeprefix(WASI_CALL_FAILED)})")
+    return End(Ending.HOST_FAILED, f"Wasmtime failed: {first}")
 
 
 @EpochCallback  # type: ignore[untyped-decorator]

@@ -10,6 +10,7 @@
 #   12  length of the reply, 0 = none   16  address of the reply
 #   64  the request, or the reply, when it fits
 # A request is: u32 length of the header, header (JSON), source. A reply is: the same with the value (JSON) as body.
+# ruff: noqa: ARG001, ARG004, PLW0603 - hooks take what Python passes, and the state of the one run is global
 import array
 import ast
 import atexit
@@ -485,7 +486,7 @@ class MissingFinder:
         message = missing.get(name)
         if message is not None:
             raise ModuleNotFoundError(message, name=name)
-        return None
+        return
 
 
 def open_stdout():
@@ -509,7 +510,7 @@ def calibrate(buffer):
 
 
 def adapt_asyncio():
-    """Let event loops work without the socket pair by which other threads and signals would wake them: there are none."""
+    """Let event loops work without the socket pair by which other threads and signals would wake them."""
     events = sys.modules.get("asyncio.selector_events")
     if events is None:
         return
@@ -587,7 +588,7 @@ def boot(modules, missing_modules):
         "imported": imported,
         "version": sys.version,
         "modules": len(sys.modules),
-        "stdlib": [entry for entry in sys.path],
+        "stdlib": list(sys.path),
     }
     main.__dict__.clear()
     linecache.clearcache()

@@ -74,7 +74,7 @@ def freeze(
     Raises:
         UnfreezableRuntimeError: The build did not start, did not stop, or is laid out in an unknown way.
     """
-    boot = _Boot(code, layout, genesis, saved_globals, stdlib, empty_folder)
+    boot = _Boot(code, layout, genesis, saved_globals, stdlib, empty_folder=empty_folder)
     return threads.submit_and_wait(lambda: boot.run(_script(modules, missing)))
 
 
@@ -99,6 +99,7 @@ class _Boot:
         genesis: bytes,
         saved_globals: Sequence[tuple[str, str]],
         stdlib: Directory | None,
+        *,
         empty_folder: Path,
     ) -> None:
         self._code = code

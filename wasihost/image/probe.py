@@ -22,8 +22,8 @@ OLDEST_MINOR: Final = 11
 """Of the CPython 3 that the harness and the freezing are known to work with; tables hold other, lower versions."""
 TRIAL_OUTPUT: Final = b"42\n"
 REACTOR_EXPORTS: Final = ("_initialize", "host_alloc", "turn")
-_VERSION: Final = re.compile(rb"\x00(3\.\d{1,2}\.\d{1,2})(?:a\d+|b\d+|rc\d+)?\+?\x00")
-"""PY_VERSION, a string constant of every CPython."""
+_VERSION: Final = re.compile(rb"(?:\x00|tags/v|Python-)(3\.\d{1,2}\.\d{1,2})(?:a\d+|b\d+|rc\d+)?\+?[\x00/]")
+"""PY_VERSION is a string of every CPython; linkers keep it as the end of a longer one, such as that of its git tag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -98,11 +99,18 @@ def decode_reply(raw: bytes, *, value_bytes: int) -> Reply:
     )
 
 
-def _json(raw: bytes) -> Any:
+def _json(raw: bytes) -> Any:  # noqa: ANN401 - JSON is of any type
     try:
-        return json.loads(raw.decode(), parse_constant=_no_constant)
+        return json.loads(raw.decode(), parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError):
         raise ValueError("the interpreter's reply makes no sense") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _no_constant(name: str) -> None:
@@ -118,7 +126,7 @@ def _error(said: object) -> GuestError | None:
 
 
 def _denials(said: object) -> tuple[Denial, ...]:
-    found = []
+    found: list[Denial] = []
     for item in said if isinstance(said, list) else ():
         if len(found) < MAX_DENIALS and isinstance(item, list) and len(item) == 2:
             kind, target = item

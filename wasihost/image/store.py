@@ -52,8 +52,15 @@ def compiled_folder(cache: Cache, runtime: Runtime, engine: Engine) -> Path:
     """Return where the compiled code of a runtime's slice lies or will lie."""
     library = library_path()
     identity = "\n".join(
-        [FORMAT, runtime.manifest.folder_name, runtime.slice.name, engine.key, os.uname().machine]
-        + [str(library.stat().st_size), library.name]
+        [
+            FORMAT,
+            runtime.manifest.folder_name,
+            runtime.slice.name,
+            engine.key,
+            os.uname().machine,
+            str(library.stat().st_size),
+            library.name,
+        ]
     )
     return cache.folder("compiled") / f"{runtime.name}-{engine.key}-{_short(identity)}"
 
@@ -63,7 +70,14 @@ def image_folder(cache: Cache, runtime: Runtime, name: str = "base") -> Path:
     guest = Path(__file__).parent.parent / "guest" / "harness.py"
     base = Path(__file__).parent / "base.py"
     identity = "\n".join(
-        [FORMAT, runtime.manifest.folder_name, runtime.slice.name, name, guest.read_text("utf-8"), base.read_text("utf-8")]
+        [
+            FORMAT,
+            runtime.manifest.folder_name,
+            runtime.slice.name,
+            name,
+            guest.read_text("utf-8"),
+            base.read_text("utf-8"),
+        ]
     )
     return cache.folder("images") / f"{runtime.name}-{name}-{_short(identity)}"
 
@@ -114,7 +128,7 @@ def _make_ready(cache: Cache, engine: Engine, name: str, progress: Progress) -> 
         with cache.lock(note.image.name, progress=progress):
             loaded = _load_image(note.image)
             if loaded is None:
-                _boot(cache, code, installed, _stdlib(note), note.compiled, note.image, progress)
+                _boot(cache, code, installed, _stdlib(note), note.compiled, folder=note.image, progress=progress)
                 loaded = _load_image(note.image)
     if loaded is None:
         raise CacheError(f"the image in {note.image} cannot be read back; remove the folder and try again")
@@ -178,7 +192,7 @@ def _compile(cache: Cache, engine: Engine, installed: Installed, folder: Path, p
         "functions_stubbed": rewritten.functions_stubbed,
         "seconds": round(time.monotonic() - started, 2),
     }
-    _publish(cache, folder, "code", native, about, {"genesis.bin": rewritten.genesis})
+    _publish(cache, folder, "code", native, about, more={"genesis.bin": rewritten.genesis})
     return Code(engine, folder / "code.bin")
 
 
@@ -191,6 +205,7 @@ def _boot(
     installed: Installed,
     stdlib: Directory | None,
     compiled: Path,
+    *,
     folder: Path,
     progress: Progress,
 ) -> None:
@@ -232,7 +247,7 @@ def _boot(
         "layout": asdict(frozen.layout),
         "seconds": round(time.monotonic() - started, 2),
     }
-    _publish(cache, folder, "image", frozen.memory, description, {})
+    _publish(cache, folder, "image", frozen.memory, description, more={})
 
 
 def _load_image(folder: Path) -> tuple[MappedImage, dict[str, Any]] | None:
@@ -263,7 +278,9 @@ def _layout(stored: dict[str, Any]) -> Layout:
 # -- files that vouch for themselves ----------------------------------------------------------------------------------
 
 
-def _publish(cache: Cache, folder: Path, kind: str, content: bytes, about: dict[str, Any], more: dict[str, bytes]) -> None:
+def _publish(
+    cache: Cache, folder: Path, kind: str, content: bytes, about: dict[str, Any], *, more: dict[str, bytes]
+) -> None:
     """Put content and its description into the cache, whole or not at all, replacing what was there."""
     cache.require_room(len(content) + sum(map(len, more.values())), folder.name)
     with cache.temporary_folder() as work:

@@ -6,7 +6,6 @@ A name finds its file by convention, so that one manifest is read, not all: `<ma
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from wasihost.errors import UnknownRuntimeError
 from wasihost.resources import data_folder

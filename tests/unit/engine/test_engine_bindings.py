@@ -122,7 +122,9 @@ def test_every_trap_code_has_a_meaning_or_is_absent_on_purpose() -> None:
 
 
 def test_traps_that_are_not_crashes() -> None:
-    others = {wasmtime.TrapCode(code).name: end for code, (end, _) in TRAP_MEANINGS.items() if end is not Ending.CRASHED}
+    others = {
+        wasmtime.TrapCode(code).name: end for code, (end, _) in TRAP_MEANINGS.items() if end is not Ending.CRASHED
+    }
     assert others == {"INTERRUPT": Ending.DEADLINE, "OUT_OF_FUEL": Ending.OUT_OF_FUEL}
 
 

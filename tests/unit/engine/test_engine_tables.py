@@ -21,14 +21,12 @@ from wasihost.sandbox import OUTCOMES
 
 def test_shadows_are_the_rows_that_the_policy_says() -> None:
     rows = {
-        (row.module, row.name)
-        for row in load_policy().rows
-        if row.treatment in (Treatment.SHADOWED, Treatment.DENIED)
+        (row.module, row.name) for row in load_policy().rows if row.treatment in (Treatment.SHADOWED, Treatment.DENIED)
     }
     assert set(SHADOWS) == rows
 
 
-@pytest.mark.parametrize("key", sorted(SHADOWS), ids=lambda key: ".".join(key))
+@pytest.mark.parametrize("key", sorted(SHADOWS), ids=".".join)
 def test_a_shadow_takes_the_arguments_that_it_declares(key: tuple[str, str]) -> None:
     function, parameters = SHADOWS[key]
     inspect.signature(function).bind(object(), *range(parameters))

@@ -79,6 +79,8 @@ def test_a_value_comes_back_as_it_was(value: Any) -> None:
         frame(b'{"exit_code": Infinity}'),
         frame(b'\xff{"exit_code": 0}'),
         frame({"exit_code": 0}, b"NaN"),
+        frame({"exit_code": 0}, b"1e999"),
+        frame({"exit_code": 0}, b"[-1e999]"),
         frame({"exit_code": 0}, b"[" * 999),
         frame({"exit_code": 0}, b'"\xff"'),
         frame({"exit_code": 0}, b" " * 1001),
@@ -94,7 +96,7 @@ def test_a_value_comes_back_as_it_was(value: Any) -> None:
         frame([0]),
         frame({"exit_code": 0, "x": "y" * MESSAGE_BYTES}),
     ],
-    ids=range(24),
+    ids=range(26),
 )
 def test_nonsense_is_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"^(the interpreter's reply makes no sense|the program left the interpreter)"):
@@ -117,7 +119,9 @@ def test_lone_surrogates_in_texts_become_printable() -> None:
 
 def test_denials_are_bounded_and_of_known_kinds() -> None:
     said = [["read", f"/{n}"] for n in range(100)]
-    reply = decode_reply(frame({"exit_code": 0, "denials": [["rm", "/x"], ["read"], ["read", 3], *said]}), value_bytes=0)
+    reply = decode_reply(
+        frame({"exit_code": 0, "denials": [["rm", "/x"], ["read"], ["read", 3], *said]}), value_bytes=0
+    )
     assert reply.denials == tuple(Denial(kind="read", target=f"/{n}") for n in range(16))
 
 

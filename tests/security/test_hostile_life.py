@@ -1,0 +1,227 @@
+"""Bad days of the host: callbacks that fail, interruptions, forks, many runs at once."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from wasihost import Limits, Outcome, Preopen, RunResult, Sandbox, errors, run_wasm_python
+from wasihost.engine import instance, threads
+from wasihost.engine.execute import Run as EngineRun
+
+Run = Callable[..., RunResult]
+
+
+def test_use_after_close(folder: Path) -> None:
+    with Sandbox(preopens=[Preopen(folder, "/d")]) as sandbox:
+        assert sandbox.run("1").value == 1
+    with pytest.raises(errors.ClosedError, match="the sandbox is closed"):
+        sandbox.run("1")
+    sandbox.close()
+
+
+@pytest.mark.parametrize("error", [ValueError, RuntimeError, SystemExit, KeyboardInterrupt, UnicodeError])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_callback_that_raises(
+    default_run: Run, caplog: pytest.LogCaptureFixture, stream: str, error: type[BaseException]
+) -> None:
+    """Its message stays on the host; the program neither sees it nor goes on."""
+
+    def fail(_data: bytes) -> None:
+        raise error("/home/somebody/secret")
+
+    program = (
+        f"import sys\ntry: print('x', file=sys.{stream}, flush=True)\nexcept BaseException: pass\nwhile True: pass"
+    )
+    result = default_run(program, **{f"on_{stream}": fail})
+    assert (result.outcome, result.exit_code) == (Outcome.HOST_FAILED, None)
+    assert result.detail == f"the host failed while serving the guest: {error.__name__}"
+    assert "secret" not in repr(result)
+    assert "/home/somebody/secret" in caplog.text
+    assert default_run("print(1)").stdout == "1\n"
+
+
+def test_callback_that_raises_on_what_a_stopped_run_left(default_run: Run) -> None:
+    def fail(_data: bytes) -> None:
+        raise ValueError
+
+    result = default_run("print('x', end='')\nwhile True: pass", on_stdout=fail, limits=Limits(deadline_seconds=0.2))
+    assert result.outcome is Outcome.HOST_FAILED
+
+
+def test_callback_that_runs_another_program(default_run: Run) -> None:
+    with Sandbox() as sandbox:
+        inner = []
+        result = sandbox.run(
+            "print('outer')\nprint('again')", on_stdout=lambda _: inner.append(sandbox.run("6 * 7").value)
+        )
+    assert (result.outcome, result.stdout, inner) == (Outcome.EXITED, "outer\nagain\n", [42, 42])
+
+
+def test_callback_that_closes_the_sandbox(default_run: Run) -> None:
+    """It waits for the run that calls it, whose deadline ends the wait."""
+    sandbox = Sandbox(limits=Limits(deadline_seconds=0.5))
+    started = time.monotonic()
+    result = sandbox.run("print('x')", on_stdout=lambda _: sandbox.close())
+    assert result.outcome is Outcome.DEADLINE_EXCEEDED
+    assert time.monotonic() - started < 1.5
+    time.sleep(0.1)
+    with pytest.raises(errors.ClosedError):
+        sandbox.run("1")
+
+
+def test_interrupt_in_mid_run(default_run: Run) -> None:
+    for program in ("while True: pass", "import time\ntime.sleep(1e9)"):
+        timer = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
+        timer.start()
+        started = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            default_run(program)
+        assert time.monotonic() - started < 0.9
+        timer.join()
+        assert default_run("6 * 7").value == 42
+
+
+def test_cancel_from_another_thread(default_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[EngineRun] = []
+    prepare = Sandbox._prepare
+
+    def remember(*args: object, **kwargs: object) -> EngineRun:
+        made.append(prepare(*args, **kwargs))  # type: ignore[arg-type]
+        return made[-1]
+
+    monkeypatch.setattr(Sandbox, "_prepare", remember)
+    for program in ("while True: pass", "import time\ntime.sleep(1e9)"):
+        threading.Timer(0.2, lambda: [run.cancel() for run in made[-1:]]).start()
+        started = time.monotonic()
+        result = default_run(program)
+        assert (result.outcome, result.detail) == (Outcome.CANCELLED, "the run was cancelled")
+        assert time.monotonic() - started < 0.7
+    made[-1].cancel()  # harmless afterwards
+
+
+def test_run_stopped_before_it_began_sets_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a guest was made")
+
+    with Sandbox() as sandbox:
+        opened = sandbox._enter()
+        run = sandbox._prepare(opened, b"", None, None)
+        sandbox._leave()
+        run.cancel()
+        monkeypatch.setattr("wasihost.engine.execute.Guest", refuse)
+        assert threads.submit_and_wait(lambda: run.execute(b"")).end == instance.CANCELLED.end()
+
+
+def test_200_runs_at_once() -> None:
+    with Sandbox(limits=Limits(deadline_seconds=60.0)) as sandbox, ThreadPoolExecutor(200) as pool:
+        results = list(pool.map(lambda n: sandbox.run("print(n * n)", inputs={"n": n}), range(200)))
+    assert [result.stdout for result in results] == [f"{n * n}\n" for n in range(200)]
+
+
+def test_mixed_ends_at_once() -> None:
+    programs = {
+        "while True: pass": Outcome.DEADLINE_EXCEEDED,
+        "import os\nos.abort()": Outcome.GUEST_CRASHED,
+        "import os\nos._exit(3)": Outcome.EXITED,
+        "print(1)": Outcome.EXITED,
+        "while True: print('x' * 99)": Outcome.OUTPUT_LIMIT,
+    }
+    cases = list(programs) * 8
+    with Sandbox(limits=Limits(deadline_seconds=2.0, output_bytes=1000)) as sandbox, ThreadPoolExecutor(20) as pool:
+        results = list(pool.map(sandbox.run, cases))
+    assert [result.outcome for result in results] == [programs[case] for case in cases]
+
+
+def count_of_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_nothing_piles_up(folder: Path, default_run: Run) -> None:
+    programs = ["print(1)", "import os\nos.abort()", "1 / 0", "import os\nos.open('/d', os.O_RDONLY)"]
+
+    def rounds(count: int) -> None:
+        for number in range(count):
+            default_run(programs[number % 4], preopens=[Preopen(folder, "/d")])
+
+    rounds(40)
+    gc.collect()
+    before = count_of_descriptors(), threading.active_count(), len(list(Path("/proc/self/task").iterdir())), rss_kib()
+    rounds(400)
+    gc.collect()
+    after = count_of_descriptors(), threading.active_count(), len(list(Path("/proc/self/task").iterdir())), rss_kib()
+    assert after[0] == before[0]
+    assert after[1] <= before[1]
+    assert after[2] <= before[2] + 4
+    assert after[3] - before[3] < 8 * 1024
+
+
+def rss_kib() -> int:
+    fields = Path("/proc/self/statm").read_text().split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def test_failed_set_up_leaves_nothing_open(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox(preopens=[Preopen(folder, "/d")]) as sandbox:
+        sandbox.run("1")
+        before = count_of_descriptors()
+        for entry in sandbox._opened.entries:  # type: ignore[union-attr]
+            object.__setattr__(entry, "engine_path", "/nowhere/at/all")
+        for _ in range(20):
+            with pytest.raises(errors.EngineError, match=r"^cannot open the directory granted as /d$"):
+                sandbox.run("1")
+        assert count_of_descriptors() == before
+    assert run_wasm_python("6 * 7").value == 42
+
+
+def test_no_thread_to_be_had(default_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    default_run("1")
+
+    def refuse(_self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threads, "_idle", [])
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(errors.EngineError, match="cannot start a thread with a deep stack for a guest"):
+            default_run("1")
+    assert default_run("6 * 7").value == 42
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_forked_child_is_told(default_run: Run) -> None:
+    with Sandbox() as sandbox:
+        sandbox.run("1")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is the point
+            child = os.fork()
+        if not child:
+            status = 1
+            try:
+                sandbox.run("1")
+            except errors.EngineError as error:
+                status = 0 if "forked" in str(error) else 2
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert sandbox.run("6 * 7").value == 42
+
+
+def test_abandoned_thread_is_used_again(default_run: Run) -> None:
+    release = threading.Event()
+    before = threading.active_count()
+    result = default_run("print(1)", on_stdout=lambda _: release.wait(10), limits=Limits(deadline_seconds=0.2))
+    assert result.outcome is Outcome.DEADLINE_EXCEEDED
+    release.set()
+    time.sleep(0.1)
+    assert default_run("6 * 7").value == 42
+    assert threading.active_count() <= before + 2
