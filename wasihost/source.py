@@ -81,12 +81,13 @@ def _read(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InvalidSourceError(f"cannot open the script {str(path)!r}: {reason}") from None
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise InvalidSourceError(
+            f"the script {path} is {'a directory' if stat.S_ISDIR(mode) else 'not a regular file'}"
+        )
     with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if stat.S_ISDIR(found.st_mode):
-            raise InvalidSourceError(f"the script {path} is a directory")
-        if not stat.S_ISREG(found.st_mode):
-            raise InvalidSourceError(f"the script {path} is not a regular file")
         text = file.read(MAX_SOURCE_BYTES + 1)
     if len(text) > MAX_SOURCE_BYTES:
         raise InvalidSourceError(f"the script {path} is longer than {MAX_SOURCE_BYTES >> 20} MiB")

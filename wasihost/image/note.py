@@ -94,6 +94,12 @@ def write_note(cache: Cache, runtime: str, engine_key: str, note: Note) -> None:
     cache.write_file(_path(cache, runtime, engine_key), json.dumps(said).encode())
 
 
+def forget(cache: Cache, runtime: str) -> None:
+    """Remove the notes on a runtime."""
+    for path in cache.folder("images").glob(f"{runtime}.*.ready.json"):
+        path.unlink(missing_ok=True)
+
+
 def _path(cache: Cache, runtime: str, engine_key: str) -> Path:
     return cache.folder("images") / f"{runtime}.{engine_key}.ready.json"
 

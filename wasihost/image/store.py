@@ -16,7 +16,7 @@ from wasihost.engine.engine import Engine, shared_engine
 from wasihost.engine.instance import Directory
 from wasihost.engine.mapping import Layout, MappedImage, OutputBuffer
 from wasihost.errors import CacheError, EngineError, UnfreezableRuntimeError
-from wasihost.image.note import Note, read_note, write_note
+from wasihost.image.note import Note, forget, read_note, write_note
 from wasihost.progress import Progress, SilentProgress
 from wasihost.runtime.cache import checked_file, open_cache
 
@@ -153,6 +153,7 @@ def remove_built(runtime: Runtime) -> int:
             rest = folder.name.removeprefix(f"{runtime.name}-")
             if rest.startswith(("fuel-", "epochs-", "base-")):
                 freed += cache.remove_folder(folder)
+    forget(cache, runtime.name)
     return freed
 
 
