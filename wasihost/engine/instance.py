@@ -230,15 +230,15 @@ class Guest:
         return extern
 
     def get_global(self, name: str) -> int:
-        """Return the value of an integer global."""
+        """Return the value of a number global, a float as its bits."""
         value = Val()
         lib.wasmtime_global_get(self.context, byref(self.export(name, EXTERN_GLOBAL).of.global_), byref(value))
-        return int(value.of.i64 if value.kind == VALKINDS["i64"] else value.of.i32)
+        return int(value.of.i64 if value.kind in (VALKINDS["i64"], VALKINDS["f64"]) else value.of.i32)
 
     def set_global(self, name: str, kind: str, number: int) -> None:
-        """Set an integer global."""
+        """Set a number global, a float by its bits."""
         value = Val(kind=VALKINDS[kind])
-        if kind == "i64":
+        if kind in ("i64", "f64"):
             value.of.i64 = number
         else:
             value.of.i32 = number
