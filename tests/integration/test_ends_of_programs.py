@@ -256,6 +256,20 @@ def test_recursion_error_in_native_code(run: Any, code: str) -> None:
     assert (result.outcome, result.exit_code, result.error.type) == (Outcome.EXITED, 1, "RecursionError")
 
 
+@pytest.mark.parametrize(
+    ("program", "kind", "message"),
+    [
+        ("raise ValueError(chr(0x1F600) * 10**6)", "ValueError", "\U0001f600" * 65536),
+        ("raise type('A' * 10**7, (Exception,), {})('short')", "A" * 1024, "short"),
+    ],
+    ids=["emoji", "long name"],
+)
+def test_texts_that_grow_in_the_reply_are_cut_not_lost(run: Any, program: str, kind: str, message: str) -> None:
+    result = run(program, limits=Limits(output_bytes=1 << 26))
+    assert (result.outcome, result.exit_code) == (Outcome.EXITED, 1)
+    assert (result.error.type, result.error.message) == (kind, message)
+
+
 def test_an_exception_of_ten_megabytes_does_not_break_the_reply(run: Any) -> None:
     result = run("raise ValueError('x' * 10_000_000)", limits=Limits(output_bytes=2**25))
     assert (result.error.type, result.error.message) == ("ValueError", "x" * 65536)

@@ -31,6 +31,7 @@ import traceback
 MAILBOX_BYTES = 65536
 BODY = 64
 FETCH, CALIBRATE = 1, 2
+NAME_CHARACTERS = 1024
 MESSAGE_CHARACTERS = 64 * 1024
 TRACEBACK_CHARACTERS = 256 * 1024
 MAX_DENIALS = 16
@@ -255,7 +256,7 @@ def ended_by(error, header):
     if len(text) > TRACEBACK_CHARACTERS:
         text = text[: TRACEBACK_CHARACTERS // 2] + "\n[...]\n" + text[-TRACEBACK_CHARACTERS // 2 :]
     note_denied_variable(error)
-    header["error"] = [kind, message, text]
+    header["error"] = [kind[:NAME_CHARACTERS], message, text]
     code = 130 if cls is KeyboardInterrupt else 1
     try:
         flush(standard("stdout"))

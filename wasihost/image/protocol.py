@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from wasihost.result import Denial, GuestError
 
-MESSAGE_BYTES: Final = 1 << 20
-"""Header of a reply: exit code, error with its traceback, denials."""
+MESSAGE_BYTES: Final = 8 << 20
+"""Header of a reply: exit code, error with its traceback, denials. The harness cuts its texts to 320 Ki characters in
+all, and JSON spends at most 12 bytes on one."""
 MAX_DENIALS: Final = 16
 DENIAL_KINDS: Final = frozenset({"read", "write", "env", "network", "process"})
 
