@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -221,12 +222,22 @@ def cache_root() -> Path:
     chosen = os.environ.get("WASIHOST_CACHE_DIR")
     if chosen:
         return Path(os.path.abspath(os.path.expanduser(chosen)))  # noqa: PTH100, PTH111 - resolve() would follow links
-    import platformdirs  # 4 ms that WASIHOST_CACHE_DIR spares
-
-    path = platformdirs.user_cache_path("wasihost", appauthor=False)
+    path = _linux_root() if sys.platform == "linux" else _platform_root()
     if not path.is_absolute():
         raise CacheError("this user has no home folder: set WASIHOST_CACHE_DIR to a folder you can write to")
     return path
+
+
+def _linux_root() -> Path:
+    """What platformdirs answers on Linux (tested): importing it takes a tenth of the time of a whole small run."""
+    base = os.environ.get("XDG_CACHE_HOME", "").strip()
+    return Path(base if base.startswith("/") else os.path.expanduser("~/.cache")) / "wasihost"  # noqa: PTH111 - never raises
+
+
+def _platform_root() -> Path:
+    import platformdirs  # for every other system, whose rules are not ours to know
+
+    return platformdirs.user_cache_path("wasihost", appauthor=False)
 
 
 def open_cache() -> Cache:

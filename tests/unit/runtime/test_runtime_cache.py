@@ -208,12 +208,25 @@ def test_where_it_is(cache_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WASIHOST_CACHE_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # what it does when nobody knows a home
+    with raises_exactly(CacheError, "no home folder: set WASIHOST_CACHE_DIR"):
+        cache_root()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the platform's folder is asked for, not computed")
+@pytest.mark.parametrize("base", [None, "", "/somewhere/else"])
+@pytest.mark.parametrize("home", ["/home/somebody", "/"])
+def test_the_default_is_the_one_of_platformdirs(monkeypatch: pytest.MonkeyPatch, base: str | None, home: str) -> None:
     import platformdirs
 
     monkeypatch.delenv("WASIHOST_CACHE_DIR", raising=False)
-    monkeypatch.setattr(platformdirs, "user_cache_path", lambda *_, **__: Path("~/.cache/wasihost"))
-    with raises_exactly(CacheError, "no home folder: set WASIHOST_CACHE_DIR"):
-        cache_root()
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", home)
+    if base is not None:
+        monkeypatch.setenv("XDG_CACHE_HOME", base)
+    assert cache_root() == platformdirs.user_cache_path("wasihost", appauthor=False)
 
 
 @pytest.fixture
