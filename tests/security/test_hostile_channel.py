@@ -33,12 +33,12 @@ def forged(head: bytes, value: bytes = b"", size: int | None = None) -> str:
     [
         (0xFFFFFFF0, 100, "the guest named memory that it does not have"),
         (0xFFFFFFFF, 1, "the guest named memory that it does not have"),
-        (0, 2**32 - 1, "the interpreter's reply is longer than 9437188 bytes"),
-        (0xFFFFFFFF, 2**32 - 1, "the interpreter's reply is longer than 9437188 bytes"),
-        (2**31, 9437188, "the guest named memory that it does not have"),
+        (0, 2**32 - 1, "the interpreter's reply is longer than 16777220 bytes"),
+        (0xFFFFFFFF, 2**32 - 1, "the interpreter's reply is longer than 16777220 bytes"),
+        (2**31, 16777220, "the guest named memory that it does not have"),
         (64, 0, "the interpreter came back without a reply"),
         (0, 3, NONSENSE),
-        (0, 9437188, NONSENSE),
+        (0, 16777220, NONSENSE),
     ],
 )
 def test_pointers_and_lengths(run: Run, address: int, size: int, detail: str) -> None:
