@@ -8,6 +8,7 @@ cache, whose owner and mode are checked like those of the native code beside it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -101,7 +102,9 @@ def forget(cache: Cache, runtime: str) -> None:
 
 
 def _path(cache: Cache, runtime: str, engine_key: str) -> Path:
-    return cache.folder("images") / f"{runtime}.{engine_key}.ready.json"
+    # Two installations may share a cache: each believes only its own notes, which name its own files.
+    installation = hashlib.sha256(f"{_HERE}\n{library_path()}".encode()).hexdigest()[:16]
+    return cache.folder("images") / f"{runtime}.{engine_key}.{installation}.ready.json"
 
 
 def _look(path: str) -> tuple[int, int]:
