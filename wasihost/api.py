@@ -6,14 +6,18 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from wasihost import kept
+from wasihost.capabilities.grants import check_env
 from wasihost.capabilities.preopen import Preopen, Scratch
 from wasihost.limits import Limits
 from wasihost.result import RunResult
+from wasihost.runner import Containment
 from wasihost.runtime.default import DEFAULT_RUNTIME
-from wasihost.sandbox import Containment, HostStdin, Sandbox
+from wasihost.sandbox import HostStdin, check_limits, make_program, make_setup, resolve_profile
 
 if TYPE_CHECKING:
     from wasihost.capabilities.profile import Profile
+    from wasihost.containment.launchers import Launcher
     from wasihost.progress import Progress
 
 
@@ -31,7 +35,9 @@ def run_wasm_python(
     runtime: str = DEFAULT_RUNTIME,
     image: str = "base",
     profile: str | os.PathLike[str] | Profile = "none",
-    containment: Containment = "in-process",
+    containment: Containment = "process",
+    require_walls: Iterable[str] = (),
+    launcher: Launcher | None = None,
     filename: str = "<string>",
     on_stdout: Callable[[bytes], object] | None = None,
     on_stderr: Callable[[bytes], object] | None = None,
@@ -40,8 +46,8 @@ def run_wasm_python(
 ) -> RunResult:
     """Run one program in a fresh interpreter that can reach nothing but what is granted here.
 
-    Compiled code and the started interpreter are loaded once in a process and shared by later calls. Directories are
-    opened for this call alone, so that a path means what it means now.
+    Workers are kept for later calls with the same runtime and directories. A granted path is looked up at each call and
+    means what it means then; directories that were used before stay open for half a minute.
 
     Args:
         code: Python source; or `script`, or `module`. See `Sandbox.run` for the arguments of the program, and
@@ -57,7 +63,9 @@ def run_wasm_python(
         runtime: Name of a runtime.
         image: Name of an image.
         profile: Named grants and limits.
-        containment: Where the guest runs.
+        containment: Where the guest runs: "process" or "in-process".
+        require_walls: Names of walls without which nothing is to be run.
+        launcher: What starts workers.
         filename: Name of `code` in tracebacks.
         on_stdout: Called with each piece of standard output as it is written.
         on_stderr: Likewise for standard error.
@@ -70,27 +78,33 @@ def run_wasm_python(
     Raises:
         ConfigError: An argument is wrong.
         RuntimeUnavailableError: The runtime cannot be had here and now.
+        EngineError: No worker can be started, or a required wall is missing (`WallsMissingError`).
         RunFailedError: With `check`, the run did not exit with 0.
     """
-    with Sandbox(
-        preopens=preopens,
-        env=env,
+    granted = resolve_profile(profile)
+    limits = check_limits(limits, granted)
+    program = make_program(
+        code,
+        limits=limits,
+        env=dict(check_env({**granted.make_env(), **(env or {})})),
+        script=script,
+        module=module,
+        args=args,
+        stdin=stdin,
+        inputs=inputs,
+        filename=filename,
+        on_stdout=on_stdout,
+        on_stderr=on_stderr,
+    )
+    setup = make_setup(
         limits=limits,
         runtime=runtime,
         image=image,
-        profile=profile,
         containment=containment,
-        progress=progress,
-    ) as sandbox:
-        return sandbox.run(
-            code,
-            script=script,
-            module=module,
-            args=args,
-            stdin=stdin,
-            inputs=inputs,
-            filename=filename,
-            on_stdout=on_stdout,
-            on_stderr=on_stderr,
-            check=check,
-        )
+        workers=None,
+        require_walls=require_walls,
+        launcher=launcher,
+    )
+    with kept.borrow(setup, [*granted.preopens, *preopens], progress=progress) as runner:
+        result = runner.run(program)
+    return result.check() if check else result

@@ -21,7 +21,8 @@ serve, and what `RunResult.check()` raises on request.
     │   └── CacheError                          the cache folder cannot be used
     │       ├── UntrustedCacheError             somebody else could have written to it
     │       └── DiskFullError                   no room for what has to be stored
-    ├── EngineError                             Wasmtime refused something that it should have done
+    ├── EngineError                             Wasmtime or a worker refused something that it should have done
+    │   └── WallsMissingError                   a required wall does not stand on this machine
     ├── ClosedError                             a sandbox or session used after its end
     └── RunFailedError                          raised by `RunResult.check()`; `.result` is the run
         ├── GuestExitedError                    the program ended with a status other than 0
@@ -29,6 +30,7 @@ serve, and what `RunResult.check()` raises on request.
         ├── DeadlineExceededError
         ├── OutputLimitError
         ├── DiskLimitError
+        ├── HostCallLimitError
         ├── GuestCrashedError
         ├── RunCancelledError
         └── HostFailedError
@@ -115,7 +117,11 @@ class DiskFullError(CacheError):
 
 
 class EngineError(WasiHostError):
-    """Wasmtime refused something that should have worked."""
+    """Wasmtime, or a worker process, refused something that should have worked."""
+
+
+class WallsMissingError(EngineError):
+    """A wall that was required does not stand on this machine; the message says which and why."""
 
 
 class ClosedError(WasiHostError):
@@ -148,6 +154,10 @@ class OutputLimitError(RunFailedError):
 
 class DiskLimitError(RunFailedError):
     """The program stored more than it may."""
+
+
+class HostCallLimitError(RunFailedError):
+    """The program called the host more often than it may."""
 
 
 class GuestCrashedError(RunFailedError):

@@ -17,6 +17,9 @@ MAX_FUEL: Final = 2**62
 MAX_DEADLINE_SECONDS: Final = 7 * 24 * 3600.0
 MAX_OUTPUT_BYTES: Final = 2**32
 MAX_OPEN_FILES: Final = 2**20
+MAX_DISK_BYTES: Final = 2**50
+MAX_DISK_FILES: Final = 2**24
+MAX_HOST_CALLS: Final = 2**40
 
 
 class Metering(enum.Enum):
@@ -47,6 +50,13 @@ class Limits:
         output_overflow: What happens past `output_bytes`: "end" stops the run (OUTPUT_LIMIT); "truncate" lets it go
             on, keeping the first and the last half and counting what was left out.
         open_files: Files and directories that the guest holds open at a time; more is OSError(EMFILE) inside.
+        disk_bytes: What a run may add to all its writable directories together, by the sizes of files. What was there
+            before is measured when the run stores something for the first time. More is the outcome DISK_LIMIT, before
+            it is stored. A write counts as if all of it were new, so one that does not fit into what is left ends the
+            run even where it would have replaced something. A hole in a file counts like bytes from the next
+            measurement on.
+        disk_files: Files, folders and links that a run may add to all its writable directories together.
+        host_calls: Calls that wasihost's own code answers in place of Wasmtime: output, sleeps, host functions.
         value_bytes: JSON text of the last expression's value; a longer one is dropped (`RunResult.value` is None).
 
     Raises:
@@ -59,6 +69,9 @@ class Limits:
     output_bytes: int = 2**20
     output_overflow: Literal["end", "truncate"] = "end"
     open_files: int = 256
+    disk_bytes: int = 2**30
+    disk_files: int = 10_000
+    host_calls: int = 1_000_000
     value_bytes: int = 8 * 2**20
 
     def __post_init__(self) -> None:
@@ -67,6 +80,9 @@ class Limits:
         _check_integer("memory_bytes", self.memory_bytes, WASM_PAGE_BYTES, WASM_MEMORY_BYTES)
         _check_integer("output_bytes", self.output_bytes, 0, MAX_OUTPUT_BYTES)
         _check_integer("open_files", self.open_files, 0, MAX_OPEN_FILES)
+        _check_integer("disk_bytes", self.disk_bytes, 0, MAX_DISK_BYTES)
+        _check_integer("disk_files", self.disk_files, 0, MAX_DISK_FILES)
+        _check_integer("host_calls", self.host_calls, 0, MAX_HOST_CALLS)
         _check_integer("value_bytes", self.value_bytes, 0, WASM_MEMORY_BYTES)
         seconds = self.deadline_seconds
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):

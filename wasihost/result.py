@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from wasihost import errors
 
@@ -18,6 +18,7 @@ class Outcome(enum.Enum):
     DEADLINE_EXCEEDED = "deadline exceeded"
     OUTPUT_LIMIT = "output limit"
     DISK_LIMIT = "disk limit"
+    HOST_CALL_LIMIT = "host call limit"
     GUEST_CRASHED = "guest crashed"
     """The interpreter inside was destroyed: a trap, or a reply that makes no sense."""
     CANCELLED = "cancelled"
@@ -54,6 +55,29 @@ class Denial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange:
+    """A file or symbolic link that a run added to an overlay, changed or removed; the original is as it was.
+
+    Names, content and target are the guest's: data that nobody vouches for. Folders are not listed, only what is in
+    them.
+
+    Attributes:
+        kind: "added", "changed" (other content, or a link in place of a file) or "removed".
+        path: Guest path; bytes of the name that are not UTF-8 become U+FFFD.
+        size_bytes: Size of the file now, or before it was removed; of a link, the length of its target.
+        content: What an added or changed file holds; None for links, for removed files, and for what goes beyond 16 MiB
+            together.
+        link_target: Where a link points, else None. Do not follow it.
+    """
+
+    kind: Literal["added", "changed", "removed"]
+    path: str
+    size_bytes: int = 0
+    content: bytes | None = None
+    link_target: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """Everything that is known about a finished run.
 
@@ -73,6 +97,11 @@ class RunResult:
         cpu_seconds: CPU time of the thread that ran the guest.
         stdout_omitted_bytes: Bytes of standard output that were not kept.
         stderr_omitted_bytes: Bytes of standard error that were not kept.
+        files_changed: What the run did to its overlays, sorted by path, 10,000 at most.
+        files_changed_omitted: How many more changes there were, at least.
+        walls: What stood around the run: "wasm", and with containment "process" also "process" and those of the
+            operating system that this machine has ("rlimits", "no-new-privileges", "non-dumpable", "landlock",
+            "seccomp") and the launcher's name.
     """
 
     outcome: Outcome
@@ -89,6 +118,9 @@ class RunResult:
     cpu_seconds: float = 0.0
     stdout_omitted_bytes: int = 0
     stderr_omitted_bytes: int = 0
+    files_changed: tuple[FileChange, ...] = ()
+    files_changed_omitted: int = 0
+    walls: tuple[str, ...] = ()
 
     @property
     def stdout(self) -> str:
@@ -130,6 +162,7 @@ CHECK_ERRORS: Final[dict[Outcome, type[errors.RunFailedError]]] = {
     Outcome.DEADLINE_EXCEEDED: errors.DeadlineExceededError,
     Outcome.OUTPUT_LIMIT: errors.OutputLimitError,
     Outcome.DISK_LIMIT: errors.DiskLimitError,
+    Outcome.HOST_CALL_LIMIT: errors.HostCallLimitError,
     Outcome.GUEST_CRASHED: errors.GuestCrashedError,
     Outcome.CANCELLED: errors.RunCancelledError,
     Outcome.HOST_FAILED: errors.HostFailedError,

@@ -4,54 +4,24 @@ from __future__ import annotations
 
 import enum
 import os
-import posixpath
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from wasihost.capabilities.grants import check_args, check_env, check_inputs, check_stdin
-from wasihost.capabilities.paths import OpenedPreopens, guest_path_of, open_preopens
 from wasihost.capabilities.preopen import Preopen, Scratch
-from wasihost.engine import threads
-from wasihost.engine.execute import Execution, Run
-from wasihost.engine.instance import Directory, End, Surroundings
-from wasihost.engine.mapping import SLOTS
-from wasihost.engine.traps import Ending
-from wasihost.errors import ClosedError, ConfigError, InvalidGrantError, InvalidLimitsError
-from wasihost.image.protocol import MESSAGE_BYTES, Reply, Request, decode_reply
-from wasihost.image.store import Ready, make_ready
-from wasihost.limits import UNMETERED, WASM_PAGE_BYTES, Limits
-from wasihost.result import Outcome, RunResult
-from wasihost.runtime.cache import cache_root
+from wasihost.errors import InvalidGrantError, InvalidLimitsError
+from wasihost.limits import Limits
+from wasihost.result import RunResult
+from wasihost.runner import Containment, Program, Runner, Setup, metered
 from wasihost.runtime.default import DEFAULT_RUNTIME
-from wasihost.source import Source, read_source
+from wasihost.source import read_source
 
 if TYPE_CHECKING:
     from wasihost.capabilities.profile import Profile
+    from wasihost.containment.launchers import Launcher
     from wasihost.progress import Progress
-
-GRACE_SECONDS: Final = 0.25
-"""How long a stopped guest may take to leave a host call before its thread is abandoned."""
-
-SLICE_SECONDS: Final = 0.2
-"""How long a signal may go unnoticed."""
-
-OUTCOMES: Final[dict[Ending, Outcome]] = {
-    Ending.RETURNED: Outcome.EXITED,
-    Ending.EXITED: Outcome.EXITED,
-    Ending.OUT_OF_FUEL: Outcome.OUT_OF_FUEL,
-    Ending.DEADLINE: Outcome.DEADLINE_EXCEEDED,
-    Ending.CANCELLED: Outcome.CANCELLED,
-    Ending.OUTPUT_LIMIT: Outcome.OUTPUT_LIMIT,
-    Ending.CRASHED: Outcome.GUEST_CRASHED,
-    Ending.HOST_FAILED: Outcome.HOST_FAILED,
-    Ending.FROZEN: Outcome.HOST_FAILED,
-}
-"""Every way in which wasm ends, as an outcome (tested to be complete)."""
-
-Containment = Literal["in-process"]
 
 
 class HostStdin(enum.Enum):
@@ -63,28 +33,12 @@ class HostStdin(enum.Enum):
 INHERIT: Final = HostStdin.INHERIT
 """`stdin=INHERIT`: the guest reads the host's own standard input."""
 
-_ready: dict[tuple[str, bool], Ready] = {}
-_ready_lock = threading.Lock()
-
-
-def _shared_ready(runtime: str, *, metered: bool, progress: Progress | None) -> Ready:
-    """Code and image are loaded once in a process and shared by all sandboxes."""
-    key = (f"{cache_root()}:{runtime}", metered)
-    ready = _ready.get(key)
-    if ready is None:
-        with _ready_lock:
-            ready = _ready.get(key)
-            if ready is None:
-                ready = _ready[key] = make_ready(runtime, metered=metered, progress=progress)
-    ready.code.engine.check_process()
-    return ready
-
 
 class Sandbox:
     """Runs programs that may do what was granted here, each in a fresh interpreter.
 
-    A sandbox may be used from several threads at once. It is a context manager: leaving it closes the granted
-    directories and removes scratch folders.
+    A sandbox may be used from several threads at once, and from asyncio. It is a context manager: leaving it ends its
+    workers, closes the granted directories and removes scratch folders.
 
     Args:
         preopens: Granted directories (`Preopen`, `Scratch`).
@@ -93,13 +47,20 @@ class Sandbox:
         runtime: Name of a runtime; `wasirun runtime list` shows them.
         image: Name of an image of it; "base" has the usual standard modules imported.
         profile: Name of a profile, path of a profile file, or a `Profile`; its grants come before `preopens`.
-        containment: "in-process": the guest runs in this process, behind the wall of WebAssembly alone, and a host
-            call that never returns (reading a FIFO in a granted directory) costs a thread.
+        containment: "process": the guest runs in a worker process that the operating system walls in and that is killed
+            at the deadline whatever it does. "in-process": it runs in this process, behind the wall of WebAssembly
+            alone, and a host call that never returns (reading a FIFO in a granted directory) costs a thread; for code
+            that is trusted not to be out for more, where a worker cannot be had.
+        workers: Most worker processes, so also most runs at a time; more callers wait in the order in which they came.
+            None: one for each core.
+        require_walls: Names of walls (see `walls`) without which nothing is to be run.
+        launcher: What starts the workers inside one more wall (`wasihost.BWRAP` and others). None: this process does.
         progress: Told about downloads and compilations on first use.
 
     Raises:
         ConfigError: An argument is wrong (the subclass says which).
         RuntimeUnavailableError: The runtime cannot be had here and now.
+        EngineError: No worker can be started. `WallsMissingError`: a required wall does not stand here.
     """
 
     def __init__(
@@ -111,31 +72,46 @@ class Sandbox:
         runtime: str = DEFAULT_RUNTIME,
         image: str = "base",
         profile: str | os.PathLike[str] | Profile = "none",
-        containment: Containment = "in-process",
+        containment: Containment = "process",
+        workers: int | None = None,
+        require_walls: Iterable[str] = (),
+        launcher: Launcher | None = None,
         progress: Progress | None = None,
     ) -> None:
-        if containment != "in-process":
-            raise ConfigError(f'containment must be "in-process", not {containment!r}')
-        if image != "base":
-            raise ConfigError(f"there is no image {image!r} of the runtime {runtime}; there is: base")
-        if limits is not None and not isinstance(limits, Limits):
-            raise InvalidLimitsError(f"limits must be a Limits, not {type(limits).__name__}")
-        granted = _resolve_profile(profile)
-        self.limits: Limits = limits if limits is not None else granted.make_limits()
+        granted = resolve_profile(profile)
+        self.limits: Limits = check_limits(limits, granted)
         self._env = dict(check_env({**granted.make_env(), **(env or {})}))
-        self._ready = _shared_ready(runtime, metered=self.limits.fuel is not UNMETERED, progress=progress)
-        least = self._ready.image.layout.memory_bytes
-        if self.limits.memory_pages * WASM_PAGE_BYTES < least:
-            raise InvalidLimitsError(
-                f"memory_bytes is {self.limits.memory_bytes}, and the interpreter of {runtime} alone needs {least}: "
-                f"the least that works is {least} bytes ({least / 2**20:.0f} MiB)"
-            )
-        reserved = [] if self._ready.stdlib is None else [self._ready.stdlib.guest]
-        self._opened: OpenedPreopens | None = open_preopens(
-            [*granted.preopens, *preopens], reserved=reserved, slots=SLOTS, forbidden=[cache_root()]
+        setup = make_setup(
+            limits=self.limits,
+            runtime=runtime,
+            image=image,
+            containment=containment,
+            workers=workers,
+            require_walls=require_walls,
+            launcher=launcher,
         )
-        self._users = 0
-        self._lock = threading.Lock()
+        self._runner = Runner(setup, [*granted.preopens, *preopens], progress=progress)
+
+    @property
+    def walls(self) -> tuple[str, ...]:
+        """What stands around each run: "wasm", "process", and those of the operating system."""
+        return self._runner.walls
+
+    @property
+    def missing_walls(self) -> Mapping[str, str]:
+        """Walls that this machine lacks, each with the reason."""
+        return MappingProxyType(dict(self._runner.missing_walls))
+
+    @property
+    def folders(self) -> Mapping[str, Path]:
+        """Where on the host the granted directories lie, by guest path; scratch folders while the sandbox is open.
+
+        What a guest wrote there is data that nobody vouches for: names, links and contents.
+
+        Raises:
+            ClosedError: The sandbox was closed.
+        """
+        return MappingProxyType(self._runner.folders())
 
     # -- runs ---------------------------------------------------------------------------------------------------
 
@@ -163,8 +139,8 @@ class Sandbox:
             stdin: Standard input, or `INHERIT`.
             inputs: JSON values that become globals of the program.
             filename: Name of `code` in tracebacks.
-            on_stdout: Called with each piece of standard output as it is written, on another thread; what it raises
-                ends the run with HOST_FAILED.
+            on_stdout: Called with each piece of standard output as it is written, in order, on this or another thread;
+                what it raises ends the run with HOST_FAILED.
             on_stderr: Likewise for standard error.
             check: Raise unless the program exits with 0.
 
@@ -174,124 +150,106 @@ class Sandbox:
         Raises:
             ConfigError: An argument is wrong.
             ClosedError: The sandbox was closed.
-            EngineError: The guest could not be set up, or this process was forked after wasihost was first used.
+            EngineError: The guest could not be set up, or this process was forked after the sandbox was made.
             RunFailedError: With `check`, the run did not exit with 0.
             KeyboardInterrupt: Ctrl-C; the run is stopped first.
         """
-        source = read_source(code, script=script, module=module, filename=filename)
-        arguments = check_args(args, env=tuple(self._env.items()))
-        text = check_inputs(inputs or {})
-        given = (
-            None if stdin is INHERIT else check_stdin(stdin if isinstance(stdin, bytes | str) else _bad_stdin(stdin))
-        )
-        self._ready.code.engine.check_process()
-        opened = self._enter()
-        started = time.monotonic()
-        try:
-            request = self._request(source, opened, arguments, text, stream=on_stdout is not None)
-            run = self._prepare(opened, given, on_stdout, on_stderr)
-            execution = self._wait(run, request)
-        finally:
-            self._leave()
-        result = _result(execution, self.limits, time.monotonic() - started)
-        return result.check() if check else result
-
-    def _request(
-        self, source: Source, opened: OpenedPreopens, args: Sequence[str], inputs: str, *, stream: bool
-    ) -> bytes:
-        name, path, first = source.name, "", "-c"
-        if source.host is not None:
-            name = guest_path_of(source.host.resolve(), opened) or f"/{source.name}"
-            path, first = posixpath.dirname(name), name
-        elif source.kind == "module":
-            path, first = "/", "-m"
-        return Request(
-            kind=source.kind,
-            source=source.text,
-            name=name,
-            is_file=source.host is not None,
-            argv=[first, *args],
-            path=path,
+        program = make_program(
+            code,
+            limits=self.limits,
             env=self._env,
-            inputs=inputs,
-            grants=[(entry.guest, entry.writable) for entry in opened.entries] + self._stdlib_grants(),
-            stream=stream,
-            value_bytes=self.limits.value_bytes,
-        ).encode()
-
-    def _stdlib_grants(self) -> list[tuple[str, bool]]:
-        return [] if self._ready.stdlib is None else [(self._ready.stdlib.guest, False)]
-
-    def _prepare(
-        self,
-        opened: OpenedPreopens,
-        stdin: bytes | None,
-        on_stdout: Callable[[bytes], object] | None,
-        on_stderr: Callable[[bytes], object] | None,
-    ) -> Run:
-        limits = self.limits
-        directories = [] if self._ready.stdlib is None else [self._ready.stdlib]
-        directories += [
-            Directory(host=entry.engine_path, guest=entry.guest, writable=entry.writable) for entry in opened.entries
-        ]
-        surroundings = Surroundings(
-            directories=directories,
+            script=script,
+            module=module,
+            args=args,
             stdin=stdin,
-            fuel=limits.fuel if isinstance(limits.fuel, int) else None,
-            memory_bytes=limits.memory_pages * WASM_PAGE_BYTES,
-            deadline_seconds=limits.deadline_seconds,
-            output_bytes=limits.output_bytes,
-            output_ends_run=limits.output_overflow == "end",
-            open_files=limits.open_files,
+            inputs=inputs,
+            filename=filename,
             on_stdout=on_stdout,
             on_stderr=on_stderr,
         )
-        return Run(
-            self._ready.code,
-            self._ready.image,
-            surroundings,
-            [entry.guest for entry in opened.entries],
-            reply_bytes=MESSAGE_BYTES + limits.value_bytes + 4,
-        )
+        result = self._runner.run(program)
+        return result.check() if check else result
 
-    def _wait(self, run: Run, request: bytes) -> Execution:
-        task = threads.submit(lambda: run.execute(request))
-        try:
-            if _is_over(task, self.limits.deadline_seconds + GRACE_SECONDS):
-                return task.result()
-        except BaseException:  # Ctrl-C, or a signal handler that raised
-            run.cancel()
-            task.wait(GRACE_SECONDS)
-            raise
-        run.expire()
-        if task.wait(GRACE_SECONDS):
-            return task.result()
-        # A host call does not come back, and nothing but the end of the process stops it.
-        return run.abandoned()
+    async def arun(
+        self,
+        code: str | bytes | None = None,
+        *,
+        script: str | os.PathLike[str] | None = None,
+        module: str | None = None,
+        args: Sequence[str] = (),
+        stdin: bytes | str | HostStdin = b"",
+        inputs: Mapping[str, Any] | None = None,
+        filename: str = "<string>",
+        on_stdout: Callable[[bytes], object] | None = None,
+        on_stderr: Callable[[bytes], object] | None = None,
+        check: bool = False,
+    ) -> RunResult:
+        """Run one program without blocking the event loop; otherwise like `run`.
+
+        Cancelling the task kills the run and returns at once. At most `workers` runs are under way at a time; other
+        tasks wait in the order in which they came. `on_stdout` and `on_stderr` are called on the event loop's thread,
+        may be coroutine functions, and hold the guest up until they are done.
+        """
+        from wasihost import concurrency  # asyncio takes milliseconds to import, and most users run without it
+
+        program = make_program(
+            code,
+            limits=self.limits,
+            env=self._env,
+            script=script,
+            module=module,
+            args=args,
+            stdin=stdin,
+            inputs=inputs,
+            filename=filename,
+            on_stdout=on_stdout,
+            on_stderr=on_stderr,
+        )
+        result = await concurrency.run_in_loop(self._runner, program)
+        return result.check() if check else result
+
+    def map(self, codes: Iterable[str | bytes | Mapping[str, Any]], **common: Any) -> Iterator[RunResult]:  # noqa: ANN401
+        """Run many programs, several at a time, and yield their results in the order of the programs.
+
+        Programs are taken from `codes` as results are taken from here, a few ahead, so both may be endless. A program
+        that fails is a result like any other; so is one that cannot even be started (HOST_FAILED).
+
+        Args:
+            codes: Source texts, or mappings of arguments of `run` (`{"code": ..., "inputs": ...}`).
+            **common: Arguments of `run` for all of them.
+        """
+        from wasihost import concurrency
+
+        return concurrency.map_runs(self._runner.size, self.run, codes, common)
+
+    def amap(
+        self,
+        codes: Iterable[str | bytes | Mapping[str, Any]] | AsyncIterable[str | bytes | Mapping[str, Any]],
+        **common: Any,  # noqa: ANN401 - arguments of `run`
+    ) -> AsyncIterator[RunResult]:
+        """The same as `map` for asyncio: `async for result in sandbox.amap(codes)`."""
+        from wasihost import concurrency
+
+        return concurrency.amap_runs(self._runner.size, self.arun, codes, common)
+
+    def enclose(self) -> None:
+        """Put the operating system's walls around this whole process, for good: with containment="in-process" only.
+
+        For a program that is its own worker, as `wasirun` is: afterwards this process can open no file but those of the
+        granted directories, start no program and reach no network, whatever a guest does to it. Import before what is
+        needed after. `walls` says which stand.
+
+        Raises:
+            ConfigError: The sandbox has workers.
+            EngineError: The process has other threads already.
+        """
+        self._runner.enclose()
 
     # -- life ---------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the granted directories and remove scratch folders; wait for runs under way in other threads."""
-        while True:
-            with self._lock:
-                if not self._users:
-                    opened, self._opened = self._opened, None
-                    break
-            time.sleep(0.005)
-        if opened is not None:
-            opened.close()
-
-    def _enter(self) -> OpenedPreopens:
-        with self._lock:
-            if self._opened is None:
-                raise ClosedError("the sandbox is closed")
-            self._users += 1
-            return self._opened
-
-    def _leave(self) -> None:
-        with self._lock:
-            self._users -= 1
+        """End the workers, close granted directories, remove scratch folders; wait for runs in other threads first."""
+        self._runner.close()
 
     def __enter__(self) -> Self:
         return self
@@ -301,63 +259,25 @@ class Sandbox:
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        import asyncio
+
+        await asyncio.to_thread(self.close)
+
     def __repr__(self) -> str:
-        state = "closed" if self._opened is None else "open"
-        return f"<Sandbox of {self._ready.name}, {state}>"
+        state = "open" if self._runner.is_open else "closed"
+        return f"<Sandbox of {self._runner.setup.runtime}, {self._runner.setup.containment}, {state}>"
 
 
-def _is_over(task: threads.Task[Execution], seconds: float) -> bool:
-    """Wait for the end of a run in slices: Ctrl-C just before a lock is waited for is noticed only after that wait."""
-    end = time.monotonic() + seconds
-    while not task.wait(max(0.0, min(end - time.monotonic(), SLICE_SECONDS))):
-        if time.monotonic() >= end:
-            return False
-    return True
+# -- shared with run_wasm_python --------------------------------------------------------------------------------------
 
 
-def _bad_stdin(stdin: object) -> bytes:
-    raise InvalidGrantError(f"stdin must be bytes, text or INHERIT, not {type(stdin).__name__}")
-
-
-def _result(execution: Execution, limits: Limits, wall_seconds: float) -> RunResult:
-    end = execution.end
-    outcome, detail = OUTCOMES[end.ending], end.detail
-    reply: Reply | None = None
-    if end.ending is Ending.RETURNED:
-        try:
-            reply = decode_reply(execution.reply or b"", value_bytes=limits.value_bytes)
-        except ValueError as error:
-            outcome, detail = Outcome.GUEST_CRASHED, str(error)
-    exit_code = None
-    if outcome is Outcome.EXITED:
-        exit_code = end.exit_code if reply is None else reply.exit_code
-    return RunResult(
-        outcome=outcome,
-        exit_code=exit_code,
-        stdout_bytes=execution.stdout[0],
-        stderr_bytes=execution.stderr[0],
-        value=reply.value if reply else None,
-        error=reply.error if reply else None,
-        detail="" if outcome is Outcome.EXITED else _sentence(end, detail, limits),
-        denials=reply.denials if reply else (),
-        fuel_consumed=execution.fuel_consumed,
-        memory_peak_bytes=execution.memory_bytes,
-        wall_seconds=wall_seconds,
-        cpu_seconds=execution.cpu_seconds,
-        stdout_omitted_bytes=execution.stdout[1],
-        stderr_omitted_bytes=execution.stderr[1],
-    )
-
-
-def _sentence(end: End, detail: str, limits: Limits) -> str:
-    if end.ending is Ending.OUT_OF_FUEL:
-        return f"the run used up its fuel of {limits.fuel} instructions"
-    if end.ending is Ending.DEADLINE:
-        return f"the run was still going at its deadline of {limits.deadline_seconds:g} s"
-    return detail or end.ending.value
-
-
-class _Granted:
+class Granted:
     """The part of a profile that a sandbox uses; nothing, for the profile `none`."""
 
     def __init__(self, profile: Profile | None) -> None:
@@ -367,18 +287,100 @@ class _Granted:
             self.preopens = (*profile.preopens, *profile.scratches)
 
     def make_limits(self) -> Limits:
+        """Return the profile's limits."""
         return Limits() if self._profile is None else Limits(**self._profile.limits)
 
     def make_env(self) -> dict[str, str]:
+        """Return those of the profile's environment variables that the host has."""
         names = () if self._profile is None else self._profile.env
         return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def _resolve_profile(profile: str | os.PathLike[str] | Profile) -> _Granted:
+def resolve_profile(profile: str | os.PathLike[str] | Profile) -> Granted:
+    """Return what a profile grants.
+
+    Raises:
+        InvalidProfileError: There is none of that name, or its file is not what it should be.
+    """
     if profile == "none":
-        return _Granted(None)
+        return Granted(None)
     from wasihost.capabilities.profile import Profile, load_profile  # parses TOML, which most sandboxes need not
 
     if isinstance(profile, Profile):
-        return _Granted(profile)
-    return _Granted(load_profile(os.fspath(profile)))
+        return Granted(profile)
+    return Granted(load_profile(os.fspath(profile)))
+
+
+def check_limits(limits: object, granted: Granted) -> Limits:
+    """Return the limits, or those of the profile.
+
+    Raises:
+        InvalidLimitsError: They are something else.
+    """
+    if limits is None:
+        return granted.make_limits()
+    if not isinstance(limits, Limits):
+        raise InvalidLimitsError(f"limits must be a Limits, not {type(limits).__name__}")
+    return limits
+
+
+def make_setup(
+    *,
+    limits: Limits,
+    runtime: str,
+    image: str,
+    containment: Containment,
+    workers: int | None,
+    require_walls: Iterable[str],
+    launcher: Launcher | None,
+) -> Setup:
+    """Return what a runner for these limits is made of."""
+    return Setup(
+        runtime=runtime,
+        image=image,
+        metered=metered(limits),
+        containment=containment,
+        memory_bytes=limits.memory_bytes,
+        open_files=limits.open_files,
+        disk_bytes=limits.disk_bytes,
+        workers=workers,
+        require_walls=frozenset([require_walls] if isinstance(require_walls, str) else require_walls),
+        launcher=launcher,
+    )
+
+
+def make_program(
+    code: str | bytes | None = None,
+    *,
+    limits: Limits,
+    env: Mapping[str, str],
+    script: str | os.PathLike[str] | None,
+    module: str | None,
+    args: Sequence[str],
+    stdin: bytes | str | HostStdin,
+    inputs: Mapping[str, Any] | None,
+    filename: str,
+    on_stdout: Callable[[bytes], object] | None,
+    on_stderr: Callable[[bytes], object] | None,
+) -> Program:
+    """Return a program whose every part was checked.
+
+    Raises:
+        ConfigError: A part is wrong.
+    """
+    source = read_source(code, script=script, module=module, filename=filename)
+    given = None if stdin is INHERIT else check_stdin(stdin if isinstance(stdin, bytes | str) else _bad_stdin(stdin))
+    return Program(
+        source=source,
+        args=check_args(args, env=tuple(env.items())),
+        inputs=check_inputs(inputs or {}),
+        stdin=given,
+        env=env,
+        limits=limits,
+        on_stdout=on_stdout,
+        on_stderr=on_stderr,
+    )
+
+
+def _bad_stdin(stdin: object) -> bytes:
+    raise InvalidGrantError(f"stdin must be bytes, text or INHERIT, not {type(stdin).__name__}")

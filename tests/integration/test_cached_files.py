@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from wasihost import errors
-from wasihost.engine.engine import Engine, shared_engine
+from wasihost.engine.engine import Engine
 from wasihost.image import store
 from wasihost.image.store import compiled_folder, image_folder, is_ready, make_ready
 from wasihost.runtime import cache_root, find_runtime, install_folder, open_cache
@@ -28,7 +28,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shared, cache = cache_root(), open_cache()
     folders = [
         install_folder(runtime),
-        compiled_folder(cache, runtime, shared_engine(metered=True)),
+        compiled_folder(cache, runtime, metered=True),
         image_folder(cache, runtime),
     ]
     own = tmp_path / "cache"

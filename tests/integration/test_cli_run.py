@@ -220,8 +220,8 @@ def test_a_plain_run_imports_nothing_that_it_does_not_need() -> None:
     ]
     ours = [
         "cli.commands",
-        "cli.notes",
         "cli.bars",
+        "containment.pool",
         "image.freeze",
         "image.probe",
         "runtime.wasm",

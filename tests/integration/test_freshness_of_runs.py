@@ -145,14 +145,29 @@ def test_control_c_in_the_main_thread_is_prompt() -> None:
     assert time.monotonic() - started < 3
 
 
-def test_a_forked_child_is_refused_and_the_parent_goes_on() -> None:
+@pytest.mark.parametrize("containment", ["process", "in-process"])
+def test_a_forked_child_is_refused_and_the_parent_goes_on(containment: str) -> None:
     process = child(
-        "import os, warnings\nwarnings.simplefilter('ignore')\nfrom wasihost import run_wasm_python, errors\n"
+        "import os, warnings\nwarnings.simplefilter('ignore')\nfrom wasihost import Sandbox, errors\n"
+        f"sandbox = Sandbox(containment={containment!r})\n"
+        "assert sandbox.run('1').value == 1\n"
+        "pid = os.fork()\n"
+        "if not pid:\n"
+        "    try:\n        sandbox.run('2')\n        os._exit(1)\n"
+        "    except errors.EngineError as error:\n        os._exit(42 if 'forked' in str(error) else 2)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), sandbox.run('3').value)\n"
+    )
+    out, err = process.communicate(timeout=60)
+    assert (out, err, process.returncode) == ("42 3\n", "", 0)
+
+
+def test_a_forked_child_can_have_workers_of_its_own() -> None:
+    process = child(
+        "import os, warnings\nwarnings.simplefilter('ignore')\nfrom wasihost import run_wasm_python\n"
         "assert run_wasm_python('1').value == 1\n"
         "pid = os.fork()\n"
         "if not pid:\n"
-        "    try:\n        run_wasm_python('2')\n        os._exit(1)\n"
-        "    except errors.EngineError as error:\n        os._exit(42 if 'forked' in str(error) else 2)\n"
+        "    os._exit(40 + run_wasm_python('2').value)\n"
         "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), run_wasm_python('3').value)\n"
     )
     out, err = process.communicate(timeout=60)

@@ -30,7 +30,7 @@ def test_base_modules_are_imported_and_cost_no_memory(runtime: str, python_versi
         )
         assert (result.exit_code, result.stderr) == (0, "")
         assert (result.value, result.memory_peak_bytes) == (0, plain)
-        assert plain == sandbox._ready.image.layout.memory_bytes
+        assert plain == sandbox._runner.least_memory_bytes
         for name in ABSENT[python_version]:
             assert sandbox.run(f"import {name}").error.type == "ModuleNotFoundError"
 

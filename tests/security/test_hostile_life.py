@@ -29,10 +29,21 @@ def test_use_after_close(folder: Path) -> None:
     sandbox.close()
 
 
-@pytest.mark.parametrize("error", [ValueError, RuntimeError, SystemExit, KeyboardInterrupt, UnicodeError])
+@pytest.mark.parametrize(
+    ("containment", "error"),
+    [
+        ("process", ValueError),
+        ("process", RuntimeError),
+        ("process", UnicodeError),
+        ("in-process", ValueError),
+        ("in-process", UnicodeError),
+        ("in-process", SystemExit),
+        ("in-process", KeyboardInterrupt),
+    ],
+)
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_callback_that_raises(
-    default_run: Run, caplog: pytest.LogCaptureFixture, stream: str, error: type[BaseException]
+    default_run: Run, caplog: pytest.LogCaptureFixture, stream: str, error: type[BaseException], containment: str
 ) -> None:
     """Its message stays on the host; the program neither sees it nor goes on."""
 
@@ -42,11 +53,22 @@ def test_callback_that_raises(
     program = (
         f"import sys\ntry: print('x', file=sys.{stream}, flush=True)\nexcept BaseException: pass\nwhile True: pass"
     )
-    result = default_run(program, **{f"on_{stream}": fail})
+    result = default_run(program, containment=containment, **{f"on_{stream}": fail})
     assert (result.outcome, result.exit_code) == (Outcome.HOST_FAILED, None)
     assert result.detail == f"the host failed while serving the guest: {error.__name__}"
     assert "secret" not in repr(result)
     assert "/home/somebody/secret" in caplog.text
+    assert default_run("print(1)").stdout == "1\n"
+
+
+def test_ctrl_c_in_a_callback_is_the_callers(default_run: Run) -> None:
+    """Through a worker, callbacks run on the caller's thread, where Ctrl-C is not theirs to lose."""
+
+    def interrupt(_data: bytes) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        default_run("print('x', flush=True)\nwhile True: pass", on_stdout=interrupt)
     assert default_run("print(1)").stdout == "1\n"
 
 

@@ -20,7 +20,7 @@ import encodings.idna, hashlib, importlib, json, logging, os, pkgutil, random, s
 import filelock, platformdirs
 import wasihost
 from wasihost import Limits, Preopen, run_wasm_python
-from wasihost.engine.capi import library_path
+from wasihost.engine.configuration import library_path
 # Everything is imported before the change of user, who may not be able to read this Python's own files.
 for part in pkgutil.walk_packages(wasihost.__path__, "wasihost."):
     if not part.name.startswith(("wasihost.guest", "wasihost.cli")):

@@ -18,14 +18,17 @@ LAYERS = [
     {"capabilities", "runtime"},
     {"engine"},
     {"image"},
-    {"source", "sandbox"},
+    {"containment"},
+    {"source", "conclusion"},
+    {"runner"},
+    {"concurrency", "sandbox", "kept"},
     {"api"},
     {"__init__", "__main__"},
     {"cli"},
 ]
 """Bottom to top; what stands in one set may not import its neighbours in that set."""
 
-WITHIN = {("limits", "errors"), ("result", "errors"), ("sandbox", "source")}
+WITHIN = {("limits", "errors"), ("result", "errors"), ("sandbox", "concurrency")}
 """Neighbours that do lean on each other, in this direction."""
 
 RUNTIME_MAY = {"errors", "progress", "resources"}
@@ -112,8 +115,7 @@ def test_only_the_engine_talks_to_wasmtime() -> None:
         if path.relative_to(HOME).parts[0] == "engine":
             continue
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module == "wasihost.engine.capi":
-                assert {alias.name for alias in node.names} <= {"library_path"}, path
+            assert not (isinstance(node, ast.ImportFrom) and node.module == "wasihost.engine.capi"), path
             assert not (isinstance(node, ast.Attribute) and node.attr.startswith(("wasmtime_", "wasm_"))), path
 
 

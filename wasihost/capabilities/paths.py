@@ -40,6 +40,7 @@ from wasihost.capabilities.places import (
 )
 from wasihost.capabilities.preopen import Preopen, Scratch, check_guest_path, is_utf8, shown
 from wasihost.capabilities.scratch import make_scratch_folder, remove_scratch_folder
+from wasihost.capabilities.usage import FolderLimit
 from wasihost.errors import ClosedError, InvalidPreopenError
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class OpenedPreopen:
         descriptor: The directory (O_PATH where the system has that), owned by the `OpenedPreopens`.
         host: Its resolved path when it was opened; for messages and for `guest_path_of`, not for opening it again.
         engine_path: What the engine opens: the descriptor's own name, else the resolved path.
+        overlay: Whether the guest gets a copy of it that it may change; then it is not `writable` itself.
+        limit: What it may hold in all; only a scratch folder has one.
     """
 
     guest: str
@@ -70,6 +73,8 @@ class OpenedPreopen:
     descriptor: int
     host: Path
     engine_path: str
+    overlay: bool = False
+    limit: FolderLimit | None = None
 
 
 class OpenedPreopens:
@@ -94,6 +99,15 @@ class OpenedPreopens:
         if not self._finalizer.alive:
             raise ClosedError("these preopens were closed before")
         return self._entries
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """From each guest path to the folder of the host that was granted there (of an overlay, the original).
+
+        Raises:
+            ClosedError: As `entries`; a scratch folder is gone then.
+        """
+        return {entry.guest: entry.host for entry in self.entries}
 
     def close(self) -> None:
         """Close the descriptors and remove the scratch folders. Never raises for what a guest left behind."""
@@ -149,10 +163,12 @@ def open_preopens(
             place = _locate_grant(grant, host, descriptor, mounts)
             entry = OpenedPreopen(
                 guest=grant.guest,
-                writable=isinstance(grant, Scratch) or grant.writable,
+                writable=isinstance(grant, Scratch) or (grant.writable and not grant.overlay),
                 descriptor=descriptor,
                 host=Path(place.path),
                 engine_path=_engine_path(descriptor, place),
+                overlay=isinstance(grant, Preopen) and grant.overlay,
+                limit=_limit_of(grant),
             )
             entries.append(entry)
             places.append(place)
@@ -313,11 +329,21 @@ def _refuse_overlaps(
             if entries[index].writable == entries[other].writable:
                 continue
             if relation := relation_of(place, places[other]):
-                words = ("writable", "read-only") if entries[index].writable else ("read-only", "writable")
+                words = _access(entries[index]), _access(entries[other])
                 raise InvalidPreopenError(
                     f"{_label(preopens[index])}: the {words[0]} folder {relation} the {words[1]} one of "
                     f"{_label(preopens[other])}; grant both alike or separate them"
                 )
+
+
+def _limit_of(grant: Preopen | Scratch) -> FolderLimit | None:
+    if isinstance(grant, Preopen):
+        return None
+    return FolderLimit(guest=grant.guest, disk_bytes=grant.disk_bytes, disk_files=grant.disk_files)
+
+
+def _access(entry: OpenedPreopen) -> str:
+    return "writable" if entry.writable else "overlaid" if entry.overlay else "read-only"
 
 
 def _engine_path(descriptor: int, place: Place) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from wasihost.errors import InvalidPreopenError
+from wasihost.limits import MAX_DISK_BYTES, MAX_DISK_FILES
 
 MAX_GUEST_PATH_BYTES: Final = 120
 """Longest guest path in UTF-8: it has to fit into a slot that was reserved when the image was made."""
@@ -21,28 +22,40 @@ class Preopen:
     Isolation: the guest reaches everything below the directory (what is mounted there too) and nothing beside or above
     it; symbolic links that lead out are refused by the engine, hard links are not links but files of the directory.
     Read-only, it can list and read. Writable, it can also create, change, rename and remove whatever the host process
-    may, and what it writes is data that nobody vouches for: do not execute it, do not trust names in it. Nothing bounds
-    how much it stores.
+    may, and what it writes is data that nobody vouches for: do not execute it, do not trust names in it.
+    `Limits.disk_bytes` and `disk_files` bound what a run adds. As an overlay, it can do all that to a private copy that
+    each run gets anew and that is gone afterwards; the directory itself is only read, by the host, and
+    `RunResult.files_changed` says what the run made of the copy.
 
     Attributes:
         host: Directory of the host, absolute or relative to the current directory at the time the sandbox is made;
             kept as str.
         guest: Where the guest finds it: absolute, normalised, at most `MAX_GUEST_PATH_BYTES` in UTF-8.
         writable: Whether the guest may change it.
+        overlay: Whether the guest gets a copy that it may change. Regular files, folders and symbolic links are copied,
+            each hard link as a file of its own; anything else is left out.
 
     Raises:
-        InvalidPreopenError: A value of the wrong type or a path that cannot be used; the disk is not looked at yet.
+        InvalidPreopenError: Both `writable` and `overlay`, a value of the wrong type, or a path that cannot be used;
+            the disk is not looked at yet.
     """
 
     host: str | os.PathLike[str]
     guest: str
     writable: bool = field(kw_only=True, default=False)
+    overlay: bool = field(kw_only=True, default=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", check_host_path(self.host))
         check_guest_path(self.guest)
-        if not isinstance(self.writable, bool):
-            raise InvalidPreopenError(f"preopen: writable must be True or False, not {shown(self.writable)}")
+        for name, value in (("writable", self.writable), ("overlay", self.overlay)):
+            if not isinstance(value, bool):
+                raise InvalidPreopenError(f"preopen: {name} must be True or False, not {shown(value)}")
+        if self.writable and self.overlay:
+            raise InvalidPreopenError(
+                "preopen: with overlay=True the guest writes to a copy, with writable=True to the folder itself; "
+                "choose one"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +63,33 @@ class Scratch:
     """The grant of a private, empty, writable folder that is removed when the sandbox is closed.
 
     Isolation: the folder lies below the host's temporary folder, only its user may enter it, and the guest reaches
-    nothing else through it. It is shared by the runs of one sandbox, never by two sandboxes. Nothing bounds how much
-    the guest stores in it while it exists.
+    nothing else through it. It is shared by the runs of one sandbox, never by two sandboxes. What it may hold in all is
+    bounded here, and what one run adds to it by `Limits.disk_bytes` and `disk_files` too; runs at the same time can
+    each use what was left when they last asked.
 
     Attributes:
         guest: Where the guest finds it; the same rules as for `Preopen.guest`.
+        disk_bytes: Bytes that it may hold in all, by the sizes of its files; more ends the run with DISK_LIMIT.
+        disk_files: Files, folders and links that it may hold in all, likewise.
 
     Raises:
-        InvalidPreopenError: The guest path cannot be used.
+        InvalidPreopenError: The guest path cannot be used, or a limit is out of its range.
     """
 
     guest: str = "/scratch"
+    disk_bytes: int = field(kw_only=True, default=256 * 2**20)
+    disk_files: int = field(kw_only=True, default=10_000)
 
     def __post_init__(self) -> None:
         check_guest_path(self.guest)
+        for name, value, most in (
+            ("disk_bytes", self.disk_bytes, MAX_DISK_BYTES),
+            ("disk_files", self.disk_files, MAX_DISK_FILES),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise InvalidPreopenError(f"scratch: {name} must be a whole number, not {shown(value)}")
+            if not 0 <= value <= most:
+                raise InvalidPreopenError(f"scratch: {name} must be from 0 to {most}, not {shown(value)}")
 
 
 def check_host_path(host: object) -> str:

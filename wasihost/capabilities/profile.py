@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -143,12 +144,15 @@ def _build(table: _Table) -> Profile:
         row.take_reason()
         host = _translated(f"{row.label}host: ", check_host_path, row.take("host", str))
         guest = _translated(f"{row.label}guest: ", check_guest_path, row.take("guest", str))
-        preopens.append(Preopen(host, guest, writable=row.take("writable", bool, False)))
+        writable, overlay = row.take("writable", bool, False), row.take("overlay", bool, False)
+        preopens.append(_translated(row.label, partial(Preopen, host, guest, writable=writable, overlay=overlay)))
         row.finish()
     for row in table.take_rows("scratch"):
         row.take_reason()
         guest = row.take("guest", str, Scratch().guest)
-        scratches.append(Scratch(_translated(f"{row.label}guest: ", check_guest_path, guest)))
+        _translated(f"{row.label}guest: ", check_guest_path, guest)
+        bounds = {name: row.take(name, int) for name in ("disk_bytes", "disk_files") if name in row.values}
+        scratches.append(_translated(row.label, partial(Scratch, guest, **bounds)))
         row.finish()
     if (variables := table.take_table("env")) is not None:
         variables.take_reason()
@@ -202,7 +206,13 @@ class _Table:
             raise InvalidProfileError(f"{self.label}{_spelled(min(self.values))} is not a field that a profile has")
 
 
-_TOML_NAMES: Final[dict[type, str]] = {str: "a string", bool: "true or false", list: "an array", dict: "a table"}
+_TOML_NAMES: Final[dict[type, str]] = {
+    str: "a string",
+    bool: "true or false",
+    int: "a whole number",
+    list: "an array",
+    dict: "a table",
+}
 
 
 def _spelled(key: str) -> str:

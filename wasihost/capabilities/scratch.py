@@ -59,7 +59,7 @@ def make_scratch_folder() -> tuple[str, int]:
     return path, descriptor
 
 
-def remove_scratch_folder(path: str, descriptor: int) -> None:
+def remove_scratch_folder(path: str, descriptor: int, *, parent: int | None = None) -> None:
     """Remove the folder and everything in it; what resists is reported through logging, never raised.
 
     Symbolic links are removed, not followed, and mounted folders are left alone. Depth does not matter: a folder is
@@ -69,6 +69,7 @@ def remove_scratch_folder(path: str, descriptor: int) -> None:
     Args:
         path: Where the folder was made.
         descriptor: The folder itself, open (O_PATH is enough). Stays open.
+        parent: Descriptor of the folder that `path` starts from, if it is a relative one.
     """
     problems: list[str] = []
     try:
@@ -79,8 +80,8 @@ def remove_scratch_folder(path: str, descriptor: int) -> None:
         try:
             _empty_top(top, problems)
             # Only the folder that was made here may be removed under that name.
-            if os.path.samestat(os.fstat(top), os.lstat(path)):
-                os.rmdir(path)
+            if os.path.samestat(os.fstat(top), os.stat(path, dir_fd=parent, follow_symlinks=False)):
+                os.rmdir(path, dir_fd=parent)
             else:
                 problems.append("another folder stands in its place")
         except FileNotFoundError:

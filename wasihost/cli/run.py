@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from wasihost.capabilities.preopen import Preopen
+from wasihost.capabilities.preopen import Preopen, Scratch
 from wasihost.cli import statuses
 from wasihost.cli.arguments import Line
 from wasihost.cli.text import say, shown_name, write_all
-from wasihost.errors import InvalidLimitsError, InvalidSourceError
+from wasihost.errors import EngineError, InvalidLimitsError, InvalidSourceError
 from wasihost.limits import Limits
 from wasihost.result import Outcome, RunResult
-from wasihost.sandbox import INHERIT, SLICE_SECONDS, Sandbox
+from wasihost.runner import Runner, Setup
+from wasihost.runtime.default import DEFAULT_RUNTIME
+from wasihost.sandbox import INHERIT, make_program, make_setup, resolve_profile
 
 if TYPE_CHECKING:
     from wasihost.cli.bars import Bars
 
+SLICE_SECONDS: Final = 0.2
+"""How long Ctrl-C may go unnoticed."""
 WATCHDOG_SECONDS: Final = 1.0
 """How long after its deadline a run may take to be over before the process is ended."""
 
@@ -36,6 +42,11 @@ OUTCOME_STATUS: Final = {
     Outcome.HOST_FAILED: statuses.HOST_FAILED,
 }
 """Exit status of every outcome but EXITED (tested to be complete)."""
+
+_NOTHING: Final[dict[str, Any]] = {
+    "code": None, "script": None, "module": None, "args": (), "stdin": b"", "inputs": None, "filename": "<string>",
+    "on_stdout": None, "on_stderr": None,
+}  # fmt: skip
 
 _MAX_PROGRAM_BYTES: Final = 256 * 2**20
 
@@ -82,24 +93,21 @@ def run_program(line: Line) -> int:
 def _run(line: Line) -> int:
     given = line.values
     preopens, env, limits = _grants(given) if given else ([], {}, Limits())
-    options: dict[str, Any] = {
-        "preopens": preopens,
-        "env": env,
-        "limits": limits,
-        **{name: given[name] for name in ("runtime", "image", "profile") if name in given},
-    }
-    arguments = _arguments(line)  # read before anything is installed: a missing script is told at once
-    sandbox = _make_sandbox(options)
     output = Output()
-    if not given.get("json"):
-        arguments |= {"on_stdout": output.to(1), "on_stderr": output.to(2)}
+    listeners = {} if given.get("json") else {"on_stdout": output.to(1), "on_stderr": output.to(2)}
+    granted = resolve_profile(given.get("profile", "none"))
+    # Read before anything is installed: what is wrong with a script is told at once. And behind the walls, no file can
+    # be opened any more.
+    program = make_program(**_NOTHING | _arguments(line) | listeners, limits=limits, env=granted.make_env() | env)
+    _import_what_comes_after(given)
+    runner = _enclosed(given, [*granted.preopens, *preopens], limits)
     result: RunResult | None = None
     # What is logged or raised on other threads from here on has a line of its own in the result. wasirun itself
     # writes to the descriptor.
     sys.stderr = None
-    with sandbox, _Watchdog(limits.deadline_seconds):
+    with contextlib.closing(runner), _Watchdog(limits.deadline_seconds):
         try:
-            result = sandbox.run(**arguments)
+            result = runner.run(program)
         except OSError:
             if output.error is None:
                 raise
@@ -108,6 +116,13 @@ def _run(line: Line) -> int:
     if result is None:
         return statuses.HOST_FAILED
     return _report(result, line, limits, preopens)
+
+
+def _import_what_comes_after(given: dict[str, Any]) -> None:
+    from wasihost.cli import notes  # noqa: F401
+
+    if given.get("json") or given.get("stats"):
+        from wasihost.cli import json_result  # noqa: F401
 
 
 # -- before -----------------------------------------------------------------------------------------------------------
@@ -179,19 +194,45 @@ def _check_script(path: str) -> None:
         raise InvalidSourceError(f"there is no script {shown_name(path)}")
 
 
-def _make_sandbox(options: dict[str, Any]) -> Sandbox:
-    """Make the sandbox on a thread: compiling is one long native call, and Ctrl-C must be heard meanwhile."""
+def _enclosed(given: dict[str, Any], preopens: list[Preopen | Scratch], limits: Limits) -> Runner:
+    """Return what carries the program out: this process, walled in, or a worker that is.
+
+    This process cannot be walled in as a whole after it compiled or started a runtime, which leaves threads behind, and
+    not when scratch folders have to be removed at the end.
+    """
+    setup = make_setup(
+        limits=limits,
+        runtime=given.get("runtime", DEFAULT_RUNTIME),
+        image=given.get("image", "base"),
+        containment="in-process",
+        workers=None,
+        require_walls=(),
+        launcher=None,
+    )
+    if all(isinstance(grant, Preopen) for grant in preopens):
+        runner = _make_runner(setup, preopens)
+        try:
+            runner.enclose()
+        except EngineError:
+            runner.close()
+        else:
+            return runner
+    return _make_runner(replace(setup, containment="process", workers=1), preopens)
+
+
+def _make_runner(setup: Setup, preopens: list[Preopen | Scratch]) -> Runner:
+    """Make the runner on a thread: compiling is one long native call, and Ctrl-C must be heard meanwhile."""
     bars: Bars | None = None
     if sys.stderr is not None and sys.stderr.isatty():
         from wasihost.cli.bars import Bars
 
-        bars = options["progress"] = Bars()
-    made: list[Sandbox] = []
+        bars = Bars()
+    made: list[Runner] = []
     failed: list[BaseException] = []
 
     def make() -> None:
         try:
-            made.append(Sandbox(**options))
+            made.append(Runner(setup, preopens, progress=bars))
         except BaseException as error:
             failed.append(error)
 

@@ -188,12 +188,11 @@ def state_of(found: Runtime) -> str:
 
 def built_folders(found: Runtime) -> list[Path]:
     """Return where the compiled code (metered, unmetered) and the image of a runtime lie or will lie."""
-    from wasihost.engine.engine import shared_engine
     from wasihost.image.store import compiled_folder, image_folder
     from wasihost.runtime import open_cache
 
     cache = open_cache()
-    compiled = [compiled_folder(cache, found, shared_engine(metered=metered)) for metered in (True, False)]
+    compiled = [compiled_folder(cache, found, metered=metered) for metered in (True, False)]
     return [*compiled, image_folder(cache, found)]
 
 

@@ -10,7 +10,6 @@ Opaque pointers are plain `c_void_p` integers: this file is about call cost, typ
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 from ctypes import (
     CFUNCTYPE,
     POINTER,
@@ -29,9 +28,9 @@ from ctypes import (
     c_uint64,
     c_void_p,
 )
-from pathlib import Path
 from typing import Any, Final
 
+from wasihost.engine.configuration import library_path
 from wasihost.errors import EngineError
 
 I32: Final = 0
@@ -215,20 +214,6 @@ DECLARATIONS: Final[dict[str, tuple[Any, list[Any]]]] = {
     "wasmtime_error_delete": (None, [c_void_p]),
 }
 """Function name -> (result, arguments)."""
-
-
-def library_path() -> Path:
-    """Return the shared library inside the installed `wasmtime` package, without importing that package.
-
-    Raises:
-        EngineError: The package is missing, or has no library for this platform.
-    """
-    spec = importlib.util.find_spec("wasmtime")
-    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
-        for pattern in ("*/_libwasmtime.so", "*/_libwasmtime.dylib", "*/_wasmtime.dll"):
-            for path in Path(folder).glob(pattern):
-                return path
-    raise EngineError("the package 'wasmtime' is missing or has no library for this platform; reinstall wasihost")
 
 
 def _load() -> ctypes.CDLL:

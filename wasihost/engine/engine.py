@@ -6,15 +6,12 @@ import ctypes
 import os
 from ctypes import byref, c_void_p
 from pathlib import Path
-from typing import Final
 
-from wasihost.engine.capi import ByteVec, check, lib, library_path
+from wasihost.engine.capi import ByteVec, check, lib
+from wasihost.engine.configuration import engine_key, library_path
 from wasihost.engine.threads import MAX_WASM_STACK_BYTES
 from wasihost.engine.ticker import Ticker
 from wasihost.errors import EngineError
-
-CONFIGURATION: Final = "1"
-"""Changes whenever the settings below do, so that code compiled under others is not found."""
 
 
 class Engine:
@@ -40,7 +37,7 @@ class Engine:
         if not self.pointer:
             raise EngineError("Wasmtime could not make an engine")
         self.metered = metered
-        self.key = f"{'fuel' if metered else 'epochs'}-{CONFIGURATION}"
+        self.key = engine_key(metered=metered)
         self.ticker = Ticker(self.pointer)
         self._pid = os.getpid()
 

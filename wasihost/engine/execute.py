@@ -5,14 +5,13 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from wasihost.engine.code import Code
-from wasihost.engine.instance import CANCELLED, EXPIRED, End, Guest, GuestMemoryError, Stop, Surroundings
+from wasihost.engine.ending import CANCELLED, EXPIRED, End, Ending, Execution, Stop, host_failed
+from wasihost.engine.instance import Guest, GuestMemoryError
 from wasihost.engine.mapping import MappedImage
-from wasihost.engine.traps import Ending
-from wasihost.engine.wasi import host_failed
+from wasihost.engine.surroundings import Surroundings
 
 MAILBOX_BYTES: Final = 65536
 """Size of the harness's mailbox; guest/harness.py documents its fields."""
@@ -20,27 +19,19 @@ MAILBOX_BODY: Final = 64
 COMMAND_FETCH: Final = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
-    """What came of a run, in bytes and numbers; nothing of it is interpreted yet.
+def prepare(code: Code, image: MappedImage) -> Guest:
+    """Return a guest with the image under it: all of a run that does not depend on the run.
 
-    Attributes:
-        end: How the wasm ended.
-        reply: The harness's reply, None unless the entry function returned one. Hostile bytes.
-        stdout: What was kept of standard output, and how many bytes were not.
-        stderr: Likewise for standard error.
-        fuel_consumed: None when unmetered.
-        memory_bytes: Size of the guest's memory at the end.
-        cpu_seconds: CPU time of this thread.
+    Raises:
+        EngineError: It could not be set up.
     """
-
-    end: End
-    reply: bytes | None
-    stdout: tuple[bytes, int]
-    stderr: tuple[bytes, int]
-    fuel_consumed: int | None
-    memory_bytes: int
-    cpu_seconds: float
+    guest = Guest(code)
+    try:
+        image.put_under(guest)
+    except BaseException:
+        guest.close()
+        raise
+    return guest
 
 
 class Run:
@@ -52,6 +43,7 @@ class Run:
         surroundings: Grants and limits; its directories are the stdlib's (if any), then the granted ones.
         guest_paths: Guest paths of the granted directories, one for each slot used.
         reply_bytes: Longest reply that is read.
+        prepared: A guest from `prepare` that nobody used yet; made when the run starts otherwise. Closed by the run.
     """
 
     def __init__(
@@ -62,12 +54,14 @@ class Run:
         guest_paths: Sequence[str],
         *,
         reply_bytes: int,
+        prepared: Guest | None = None,
     ) -> None:
         self._code = code
         self._image = image
         self._surroundings = surroundings
         self._guest_paths = guest_paths
         self._reply_bytes = reply_bytes
+        self._prepared = prepared
         self._guest: Guest | None = None
         self._stop_wanted: Stop | None = None
 
@@ -95,19 +89,7 @@ class Run:
         for capture in captures:
             capture.silence()
         taken = [capture.taken() for capture in captures] or [(b"", 0)] * 2
-        return self._without_guest(End(Ending.DEADLINE, "a host call did not come back"), taken)
-
-    @staticmethod
-    def _without_guest(end: End, taken: Sequence[tuple[bytes, int]] = ((b"", 0), (b"", 0))) -> Execution:
-        return Execution(
-            end=end,
-            reply=None,
-            stdout=taken[0],
-            stderr=taken[1],
-            fuel_consumed=None,
-            memory_bytes=0,
-            cpu_seconds=0.0,
-        )
+        return Execution(end=End(Ending.DEADLINE, "a host call did not come back"), stdout=taken[0], stderr=taken[1])
 
     def execute(self, request: bytes) -> Execution:
         """Run the guest on this thread, which must have a deep stack (`threads.submit`).
@@ -115,12 +97,17 @@ class Run:
         Raises:
             EngineError: The guest could not be set up.
         """
-        started = time.thread_time()
+        started, cpu_started = time.monotonic(), time.thread_time()
+        guest = self._prepared
         if self._stop_wanted is not None:
             # Whoever stopped it need not wait for this thread: the granted directories may be closed by now.
-            return self._without_guest(self._stop_wanted.end())
-        guest = Guest(self._code, self._surroundings)
+            if guest is not None:
+                guest.close()
+            return Execution(end=self._stop_wanted.end())
+        if guest is None:
+            guest = prepare(self._code, self._image)
         try:
+            guest.begin(self._surroundings)
             self._guest = guest
             if self._stop_wanted is not None:
                 guest.cancel(self._stop_wanted)
@@ -140,7 +127,8 @@ class Run:
                 stderr=guest.captures[1].taken(),
                 fuel_consumed=guest.fuel_consumed(),
                 memory_bytes=guest.memory_bytes(),
-                cpu_seconds=time.thread_time() - started,
+                cpu_seconds=time.thread_time() - cpu_started,
+                wall_seconds=time.monotonic() - started,
             )
         finally:
             self._guest = None
@@ -148,8 +136,11 @@ class Run:
 
     def _call(self, guest: Guest, request: bytes) -> End:
         layout = self._image.layout
-        self._image.put_under(guest)
         guest.set_global("wasihost:open_limit", "i32", self._surroundings.open_files)
+        if self._surroundings.disk is not None:
+            # Nothing is counted for it yet: the first write asks.
+            guest.set_global("wasihost:disk_left", "i64", 0)
+            guest.set_global("wasihost:files_left", "i32", 0)
         for at, path in zip(layout.slots, self._guest_paths, strict=False):
             guest.write(at, path.strip("/").encode() + b"\0")
         if MAILBOX_BODY + len(request) <= MAILBOX_BYTES:

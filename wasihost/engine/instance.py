@@ -11,8 +11,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
-from ctypes import byref, c_char_p, c_int, c_uint8, c_uint64, c_void_p
-from dataclasses import dataclass
+from ctypes import byref, c_int, c_uint8, c_uint64, c_void_p
 from typing import TYPE_CHECKING, Any, Final
 
 from wasihost.engine.capi import (
@@ -37,9 +36,12 @@ from wasihost.engine.capi import (
     take_text,
 )
 from wasihost.engine.capture import Capture
-from wasihost.engine.traps import Ending, meaning_of
+from wasihost.engine.ending import CANCELLED, EXPIRED, End, Ending, Stop
+from wasihost.engine.surroundings import Surroundings
+from wasihost.engine.traps import meaning_of
+from wasihost.engine.wasi_context import wasi_config
 from wasihost.errors import EngineError
-from wasihost.limits import WASM_PAGE_BYTES
+from wasihost.limits import WASM_MEMORY_BYTES, WASM_PAGE_BYTES
 
 if TYPE_CHECKING:
     from wasihost.engine.code import Code
@@ -51,80 +53,6 @@ _memoryview_of.restype, _memoryview_of.argtypes = ctypes.py_object, [c_void_p, c
 NO_FINALIZER: Final = ctypes.cast(0, Finalizer)
 WASI_CALL_FAILED: Final = "In func wasi_snapshot_preview1::"
 MAX_TABLE_ELEMENTS: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Directory:
-    """A directory as the engine gets it.
-
-    Attributes:
-        host: Path that the engine opens (a `/proc/self/fd/N` of a checked descriptor, where there is one).
-        guest: Name under which WASI lists it.
-        writable: Whether the guest may change it.
-    """
-
-    host: str
-    guest: str
-    writable: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What a guest is started with.
-
-    Attributes:
-        arguments: WASI argv (seen at boot only; a run's `sys.argv` travels in the request).
-        environment: WASI environment (likewise).
-        directories: Preopens in descriptor order, from 3.
-        stdin: Bytes of standard input, or None to inherit the host's own.
-        fuel: Instructions; None on an unmetered engine.
-        memory_bytes: Cap of the linear memory.
-        deadline_seconds: Wall clock from the creation of the guest.
-        output_bytes: Kept of standard output and standard error, each.
-        output_ends_run: Whether a stream past `output_bytes` ends the run.
-        open_files: Files open at a time.
-        on_stdout: Called with each piece of standard output.
-        on_stderr: Called with each piece of standard error.
-    """
-
-    arguments: Sequence[str] = ()
-    environment: Sequence[tuple[str, str]] = ()
-    directories: Sequence[Directory] = ()
-    stdin: bytes | None = b""
-    fuel: int | None = None
-    memory_bytes: int = 2**32
-    deadline_seconds: float = 60.0
-    output_bytes: int = 2**20
-    output_ends_run: bool = False
-    open_files: int = 256
-    on_stdout: Callable[[bytes], object] | None = None
-    on_stderr: Callable[[bytes], object] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Why the host stops a guest, or stopped it."""
-
-    ending: Ending
-    detail: str
-    exit_code: int = 0
-
-    def end(self) -> End:
-        """Return the same as the end of a call."""
-        return End(self.ending, self.detail, self.exit_code)
-
-
-CANCELLED: Final = Stop(Ending.CANCELLED, "the run was cancelled")
-EXPIRED: Final = Stop(Ending.DEADLINE, "the run reached its deadline")
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a call into the guest ended."""
-
-    ending: Ending
-    detail: str = ""
-    exit_code: int = 0
 
 
 class _Current(threading.local):
@@ -157,49 +85,41 @@ class Guest:
         "_stop_wanted",
         "_store",
         "_wake",
+        "calls_left",
         "captures",
         "code",
         "context",
         "deadline",
+        "disk",
         "doorbell",
         "monotonic_start",
         "output_ends_run",
         "stop",
     )
 
-    def __init__(self, code: Code, surroundings: Surroundings) -> None:
+    def __init__(self, code: Code) -> None:
+        """Instantiate the code; `begin` gives the guest its surroundings."""
         code.engine.check_process()
         self.code = code
         self.stop: Stop | None = None
         self.doorbell: Callable[[Guest], None] | None = None
+        self.disk: Callable[[Guest, int, int], bool] | None = None
+        self.calls_left = 0
         self._stop_wanted: Stop | None = None
         self._wake: threading.Event | None = None
-        self.output_ends_run = surroundings.output_ends_run
-        self.captures = (
-            Capture(surroundings.output_bytes, surroundings.on_stdout, ends=surroundings.output_ends_run),
-            Capture(surroundings.output_bytes, surroundings.on_stderr, ends=surroundings.output_ends_run),
-        )
-        self.deadline = time.monotonic() + surroundings.deadline_seconds
         self._externs: dict[str, Extern] = {}
-        self._fuel = surroundings.fuel
         self._store: int | None = lib.wasmtime_store_new(code.engine.pointer, None, NO_FINALIZER)
         try:
-            self._prepare(surroundings)
+            self._instantiate()
         except BaseException:
             self.close()
             raise
 
-    def _prepare(self, surroundings: Surroundings) -> None:
-        store = self._store
-        self.context: int = lib.wasmtime_store_context(store)
-        lib.wasmtime_store_limiter(store, surroundings.memory_bytes, MAX_TABLE_ELEMENTS, 1, 1, 1)
-        if self.code.engine.metered:
-            fuel = UNLIMITED_FUEL if surroundings.fuel is None else surroundings.fuel
-            check(lib.wasmtime_context_set_fuel(self.context, fuel), "cannot set fuel")
-        lib.wasmtime_store_epoch_deadline_callback(store, _on_epoch, None, NO_FINALIZER)
+    def _instantiate(self) -> None:
+        self.context: int = lib.wasmtime_store_context(self._store)
+        lib.wasmtime_store_limiter(self._store, WASM_MEMORY_BYTES, MAX_TABLE_ELEMENTS, 1, 1, 1)
+        lib.wasmtime_store_epoch_deadline_callback(self._store, _on_epoch, None, NO_FINALIZER)
         lib.wasmtime_context_set_epoch_deadline(self.context, 1)
-        check(lib.wasmtime_context_set_wasi(self.context, _wasi(surroundings)), "cannot set up WASI")
-        self.monotonic_start = time.monotonic_ns()
         instance, trap = Instance(), c_void_p()
         self._instance = instance
         error = lib.wasmtime_instance_pre_instantiate(self.code.pre, self.context, byref(instance), byref(trap))
@@ -210,6 +130,28 @@ class Guest:
             lib.wasm_trap_delete(trap)
             raise EngineError(f"cannot instantiate: {take_text(vec)}")
         self._memory = self.export("memory", EXTERN_MEMORY).of.memory
+
+    def begin(self, surroundings: Surroundings) -> None:
+        """Give the guest its grants and limits; its deadline counts from here.
+
+        Raises:
+            EngineError: A granted directory cannot be opened.
+        """
+        self.deadline = time.monotonic() + surroundings.deadline_seconds
+        self.output_ends_run = surroundings.output_ends_run
+        self.captures = (
+            Capture(surroundings.output_bytes, surroundings.on_stdout, ends=surroundings.output_ends_run),
+            Capture(surroundings.output_bytes, surroundings.on_stderr, ends=surroundings.output_ends_run),
+        )
+        self.disk = surroundings.disk
+        self.calls_left = surroundings.host_calls
+        self._fuel = surroundings.fuel
+        lib.wasmtime_store_limiter(self._store, surroundings.memory_bytes, MAX_TABLE_ELEMENTS, 1, 1, 1)
+        if self.code.engine.metered:
+            fuel = UNLIMITED_FUEL if surroundings.fuel is None else surroundings.fuel
+            check(lib.wasmtime_context_set_fuel(self.context, fuel), "cannot set fuel")
+        check(lib.wasmtime_context_set_wasi(self.context, wasi_config(surroundings)), "cannot set up WASI")
+        self.monotonic_start = time.monotonic_ns()
 
     # -- what the instance exports ------------------------------------------------------------------------------
 
@@ -444,35 +386,3 @@ def _on_epoch(_context: int, _data: int, ticks: Any, kind: Any) -> int:  # noqa:
     ticks[0] = 1
     kind[0] = UPDATE_CONTINUE
     return 0
-
-
-def _wasi(surroundings: Surroundings) -> int:
-    config = lib.wasi_config_new()
-    try:
-        _fill(config, surroundings)
-    except BaseException:
-        lib.wasi_config_delete(config)
-        raise
-    return int(config)
-
-
-def _fill(config: int, surroundings: Surroundings) -> None:
-    if surroundings.arguments:
-        arguments = [a.encode() for a in surroundings.arguments]
-        lib.wasi_config_set_argv(config, len(arguments), (c_char_p * len(arguments))(*arguments))
-    if surroundings.environment:
-        names = [n.encode() for n, _ in surroundings.environment]
-        values = [v.encode() for _, v in surroundings.environment]
-        count = len(names)
-        lib.wasi_config_set_env(config, count, (c_char_p * count)(*names), (c_char_p * count)(*values))
-    if surroundings.stdin is None:
-        lib.wasi_config_inherit_stdin(config)
-    elif surroundings.stdin:
-        vec = ByteVec()
-        lib.wasm_byte_vec_new(byref(vec), len(surroundings.stdin), surroundings.stdin)
-        lib.wasi_config_set_stdin_bytes(config, byref(vec))  # takes the vector over
-    for directory in surroundings.directories:
-        if not lib.wasi_config_preopen_dir(
-            config, directory.host.encode("utf-8", "surrogateescape"), directory.guest.encode(), directory.writable
-        ):
-            raise EngineError(f"cannot open the directory granted as {directory.guest}")

@@ -6,6 +6,7 @@ that Python's own recursion limit comes first; a thread with less would die of i
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -59,6 +60,17 @@ class Task(Generic[T]):
 
 _idle: list[SimpleQueue[Task[Any]]] = []
 _lock = threading.Lock()
+
+
+def _forget_parent() -> None:
+    """Start afresh in a forked child: idle threads and the lock are the parent's."""
+    global _lock  # noqa: PLW0603 - one for the process
+    _lock = threading.Lock()
+    _idle.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
 
 
 def submit(function: Callable[[], T]) -> Task[T]:

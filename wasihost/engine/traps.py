@@ -2,27 +2,9 @@
 
 from __future__ import annotations
 
-import enum
 from typing import Final
 
-
-class Ending(enum.Enum):
-    """How the wasm side of a run came to its end."""
-
-    RETURNED = "returned"
-    """The entry function came back; its reply may be read."""
-    EXITED = "exited"
-    """The guest called `proc_exit`."""
-    FROZEN = "frozen"
-    """A command build rang the bell that freezes it (boot only)."""
-    OUT_OF_FUEL = "out of fuel"
-    DEADLINE = "deadline"
-    CANCELLED = "cancelled"
-    OUTPUT_LIMIT = "output limit"
-    CRASHED = "crashed"
-    """Wasm trapped: the guest's memory can no longer be trusted to hold a Python."""
-    HOST_FAILED = "host failed"
-
+from wasihost.engine.ending import Ending
 
 TRAP_MEANINGS: Final[dict[int, tuple[Ending, str]]] = {
     0: (Ending.CRASHED, "the native stack overflowed"),

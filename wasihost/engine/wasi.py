@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wasihost.engine.capi import I32, HostCallback, lib
 from wasihost.engine.capture import CALLBACK_BYTES
-from wasihost.engine.instance import Guest, GuestMemoryError, GuestStoppedError, Stop, current
-from wasihost.engine.traps import Ending
+from wasihost.engine.ending import Ending, Stop, host_failed
+from wasihost.engine.instance import Guest, GuestMemoryError, GuestStoppedError, current
 
 if TYPE_CHECKING:
     from ctypes import c_void_p
@@ -24,8 +24,14 @@ SUCCESS: Final = 0
 EBADF: Final = 8
 EFAULT: Final = 21
 EINVAL: Final = 28
+ENOSPC: Final = 51
 ENOSYS: Final = 52
 ENOTSOCK: Final = 57
+
+DISK_FLAGS: Final = 0x4444
+FILES_FLAGS: Final = 0x4646
+"""What a rewritten module asks with; defined in `runtime.wasm.hooks` (tested to be the same), which takes its time to
+import and is not needed for a run."""
 
 MAX_IOVECS: Final = 1024
 MAX_WRITE_BYTES: Final = 2**31 - 1
@@ -40,12 +46,19 @@ U32: Final = 0xFFFFFFFF
 HostFunction = Callable[..., int]
 
 
-def sock_send(guest: Guest, fd: int, iovecs: int, count: int, _flags: int, written_at: int) -> int:
-    """Take what the guest writes to standard output and standard error.
+def sock_send(  # noqa: PLR0917 - as WASI has them
+    guest: Guest, fd: int, iovecs: int, count: int, flags: int, written_at: int
+) -> int:
+    """Take what the guest writes to standard output and standard error; give it more to store, where it may.
 
     The rewritten module sends `fd_write` on descriptors 1 and 2 here; a guest that calls `send()` on one of them
-    itself lands in the same place.
+    itself lands in the same place. It asks here too, on descriptor -1, when a counter of what it may store does not
+    suffice (see `runtime.wasm.hooks`); a guest that asks by itself learns nothing and gains nothing.
     """
+    if fd == U32 and flags in (DISK_FLAGS, FILES_FLAGS):
+        need = iovecs | count << 32
+        fits = guest.disk is not None and guest.disk(guest, *((need, 0) if flags == DISK_FLAGS else (0, need)))
+        return SUCCESS if fits else ENOSPC
     if fd not in (1, 2):
         return ENOTSOCK
     if count > MAX_IOVECS:
@@ -153,14 +166,6 @@ SHADOWS: Final[dict[tuple[str, str], tuple[HostFunction, int]]] = {
 NO_RESULT: Final = frozenset({(WASI, "proc_exit")})
 
 
-def host_failed(error: BaseException) -> Stop:
-    """Log an exception of the host's own code, and return the stop that it means. Its text stays on the host."""
-    import logging  # nothing else on the way to a run needs it
-
-    logging.getLogger("wasihost").error("a host function failed", exc_info=error)
-    return Stop(Ending.HOST_FAILED, f"the host failed while serving the guest: {type(error).__name__}")
-
-
 def callback_for(function: HostFunction) -> HostCallback:  # type: ignore[valid-type]
     """Wrap a host function for Wasmtime.
 
@@ -180,6 +185,10 @@ def callback_for(function: HostFunction) -> HostCallback:  # type: ignore[valid-
         guest = current.guest
         try:
             if guest is None:
+                return _trap()
+            guest.calls_left -= 1
+            if guest.calls_left < 0:
+                guest.stop = guest.stop or Stop(Ending.HOST_CALL_LIMIT, "too many calls to the host")
                 return _trap()
             answer = function(guest, *[arguments[position].of.i32 & U32 for position in range(count)])
         except GuestStoppedError:

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from wasihost.engine import threads
 from wasihost.engine.code import Code
-from wasihost.engine.instance import Directory, End, Guest, GuestStoppedError, Stop, Surroundings
+from wasihost.engine.ending import End, Ending, Stop
+from wasihost.engine.instance import Guest, GuestStoppedError
 from wasihost.engine.mapping import SLOTS, Layout, OutputBuffer
-from wasihost.engine.traps import Ending
+from wasihost.engine.surroundings import Directory, Surroundings
 from wasihost.errors import UnfreezableRuntimeError
 
 HARNESS: Final = Path(__file__).parent.parent / "guest" / "harness.py"
@@ -114,17 +115,16 @@ class _Boot:
         directories = [] if self._stdlib is None else [self._stdlib]
         directories += [Directory(host=str(self._empty_folder), guest=slot_name(k)) for k in range(SLOTS)]
         command = self._layout == "command"
-        guest = Guest(
-            self._code,
-            Surroundings(
-                arguments=["python", "-I", "-c", script] if command else ["/usr/local/bin/python.wasm"],
-                environment=[("HOME", "/"), ("PYTHONTZPATH", "")],
-                directories=directories,
-                deadline_seconds=BOOT_SECONDS,
-                output_bytes=BOOT_OUTPUT_BYTES,
-            ),
+        surroundings = Surroundings(
+            arguments=["python", "-I", "-c", script] if command else ["/usr/local/bin/python.wasm"],
+            environment=[("HOME", "/"), ("PYTHONTZPATH", "")],
+            directories=directories,
+            deadline_seconds=BOOT_SECONDS,
+            output_bytes=BOOT_OUTPUT_BYTES,
         )
+        guest = Guest(self._code)
         try:
+            guest.begin(surroundings)
             guest.write(0, self._genesis)
             guest.doorbell = self._answer
             end = self._start_command(guest) if command else self._start_reactor(guest, script.encode())

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wasihost import __version__
-from wasihost.engine.capi import library_path
+from wasihost.engine.configuration import library_path
 from wasihost.resources import data_folder
 from wasihost.runtime.cache import checked_file
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from wasihost.runtime.cache import Cache
 
+FORMAT: Final = "2"
+"""Changes whenever the rewriting of modules, or what is stored of code and images, changes meaning."""
+_VERSION: Final = f"{__version__} {FORMAT}"
 MAX_WITNESSES: Final = 64
 """A runtime whose standard library is a tree of files gets no note: checking it would cost more than it saves."""
 _HERE: Final = Path(__file__).parent
@@ -55,7 +58,7 @@ def read_note(cache: Cache, runtime: str, engine_key: str) -> Note | None:
     """
     try:
         said = json.loads(checked_file(_path(cache, runtime, engine_key)).read_bytes())
-        if said["version"] != __version__:
+        if said["version"] != _VERSION:
             return None
         if [[path, *_look(path)] for path, _, _ in said["witnesses"]] != said["witnesses"]:
             return None
@@ -85,7 +88,7 @@ def write_note(cache: Cache, runtime: str, engine_key: str, note: Note) -> None:
     if len(deciding) > MAX_WITNESSES:
         return
     said = {
-        "version": __version__,
+        "version": _VERSION,
         "witnesses": [[str(path), *_look(str(path))] for path in sorted(deciding)],
         "compiled": str(note.compiled.relative_to(cache.root)),
         "image": str(note.image.relative_to(cache.root)),

@@ -173,9 +173,9 @@ def _try_out(runtime: Runtime, progress: Progress | None, tell: Callable[[str], 
 def _trial_output(ready: Ready) -> bytes:
     """Run a program on an image and return its standard output."""
     from wasihost.engine import threads
+    from wasihost.engine.ending import Ending
     from wasihost.engine.execute import Run
-    from wasihost.engine.instance import Surroundings
-    from wasihost.engine.traps import Ending
+    from wasihost.engine.surroundings import Surroundings
     from wasihost.image.protocol import MESSAGE_BYTES, Request
 
     grants = [] if ready.stdlib is None else [(ready.stdlib.guest, False)]

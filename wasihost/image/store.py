@@ -10,21 +10,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from wasihost.engine.capi import library_path
-from wasihost.engine.code import Code
-from wasihost.engine.engine import Engine, shared_engine
-from wasihost.engine.instance import Directory
+from wasihost.engine.configuration import engine_key, library_path
 from wasihost.engine.mapping import Layout, MappedImage, OutputBuffer
+from wasihost.engine.surroundings import Directory
 from wasihost.errors import CacheError, EngineError, UnfreezableRuntimeError
-from wasihost.image.note import Note, forget, read_note, write_note
+from wasihost.image.note import FORMAT, Note, forget, read_note, write_note
 from wasihost.progress import Progress, SilentProgress
 from wasihost.runtime.cache import checked_file, open_cache
 
 if TYPE_CHECKING:
+    from wasihost.engine.code import Code
+    from wasihost.engine.engine import Engine
     from wasihost.runtime import Cache, Installed, Runtime
 
-FORMAT: Final = "1"
-"""Changes whenever the rewriting of modules or the files below change meaning."""
 COMPILE_SECONDS_PER_MEGABYTE: Final = 1.6
 """Of wasm code, on two cores; for the estimate that a person sees."""
 
@@ -48,21 +46,43 @@ class Ready:
     description: dict[str, Any]
 
 
-def compiled_folder(cache: Cache, runtime: Runtime, engine: Engine) -> Path:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Located:
+    """Where code and image of a runtime lie, for whoever is going to load them.
+
+    Attributes:
+        name: Name of the runtime.
+        metered: Whether the code counts fuel.
+        compiled: Folder of the compiled code.
+        image: Folder of the image.
+        stdlib: Preopen of the standard library, unless the module holds it.
+        memory_bytes: Size of the image.
+    """
+
+    name: str
+    metered: bool
+    compiled: Path
+    image: Path
+    stdlib: Directory | None
+    memory_bytes: int
+
+
+def compiled_folder(cache: Cache, runtime: Runtime, *, metered: bool) -> Path:
     """Return where the compiled code of a runtime's slice lies or will lie."""
     library = library_path()
+    key = engine_key(metered=metered)
     identity = "\n".join(
         [
             FORMAT,
             runtime.manifest.folder_name,
             runtime.slice.name,
-            engine.key,
+            key,
             os.uname().machine,
             str(library.stat().st_size),
             library.name,
         ]
     )
-    return cache.folder("compiled") / f"{runtime.name}-{engine.key}-{_short(identity)}"
+    return cache.folder("compiled") / f"{runtime.name}-{key}-{_short(identity)}"
 
 
 def image_folder(cache: Cache, runtime: Runtime, name: str = "base") -> Path:
@@ -85,9 +105,51 @@ def image_folder(cache: Cache, runtime: Runtime, name: str = "base") -> Path:
 def is_ready(runtime: Runtime, *, metered: bool = True) -> bool:
     """Whether a run of the runtime could start at once: code compiled and image made."""
     cache = open_cache()
-    return (compiled_folder(cache, runtime, shared_engine(metered=metered)) / "code.json").exists() and (
+    return (compiled_folder(cache, runtime, metered=metered) / "code.json").exists() and (
         image_folder(cache, runtime) / "image.json"
     ).exists()
+
+
+def locate(name: str, *, metered: bool, progress: Progress | None = None) -> Located:
+    """Make a runtime ready as `make_ready` does, and say where it lies instead of loading it.
+
+    A warm cache costs a look at a few files, and Wasmtime stays out of this process.
+
+    Raises:
+        UnknownRuntimeError: There is no runtime of that name.
+        RuntimeUnavailableError: A step failed; the message says which and what to do.
+        EngineError: Wasmtime refused the module.
+    """
+    cache = open_cache()
+    key = engine_key(metered=metered)
+    note = _note(cache, name, key)
+    if note is None:
+        note = _make_ready(cache, name, metered=metered, progress=progress or SilentProgress())[1]
+    elif _sound(note.compiled, "code") is None or _sound(note.image, "image") is None:
+        forget(cache, name)
+        note = _make_ready(cache, name, metered=metered, progress=progress or SilentProgress())[1]
+    return Located(
+        name=name,
+        metered=metered,
+        compiled=note.compiled,
+        image=note.image,
+        stdlib=_stdlib(note),
+        memory_bytes=(note.image / "image.bin").stat().st_size,
+    )
+
+
+def load(located: Located) -> Ready:
+    """Load what `locate` found.
+
+    Raises:
+        EngineError: It is not there any more, or not as it was written.
+    """
+    from wasihost.engine.engine import shared_engine
+
+    code, loaded = _load_code(shared_engine(metered=located.metered), located.compiled), _load_image(located.image)
+    if code is None or loaded is None:
+        raise EngineError(f"the files of {located.name} in the cache changed while they were used")
+    return Ready(name=located.name, code=code, image=loaded[0], stdlib=located.stdlib, description=loaded[1])
 
 
 def make_ready(name: str, *, metered: bool, progress: Progress | None = None) -> Ready:
@@ -98,23 +160,32 @@ def make_ready(name: str, *, metered: bool, progress: Progress | None = None) ->
         RuntimeUnavailableError: A step failed; the message says which and what to do.
         EngineError: Wasmtime refused the module.
     """
+    from wasihost.engine.engine import shared_engine  # loads Wasmtime
+
     cache = open_cache()
     engine = shared_engine(metered=metered)
-    note = read_note(cache, name, engine.key) if isinstance(name, str) and "/" not in name else None
+    note = _note(cache, name, engine.key)
     if note is not None:
         code, loaded = _load_code(engine, note.compiled), _load_image(note.image)
         if code is not None and loaded is not None:
             return _ready(name, code, loaded, note)
-    return _make_ready(cache, engine, name, progress or SilentProgress())
+    return _make_ready(cache, name, metered=metered, progress=progress or SilentProgress())[0]
 
 
-def _make_ready(cache: Cache, engine: Engine, name: str, progress: Progress) -> Ready:
-    from wasihost.runtime import ensure_installed, find_runtime  # the note spares most processes all of this
+def _note(cache: Cache, name: str, key: str) -> Note | None:
+    return read_note(cache, name, key) if isinstance(name, str) and "/" not in name else None
 
+
+def _make_ready(cache: Cache, name: str, *, metered: bool, progress: Progress) -> tuple[Ready, Note]:
+    # The note spares most processes all of this.
+    from wasihost.engine.engine import shared_engine
+    from wasihost.runtime import ensure_installed, find_runtime
+
+    engine = shared_engine(metered=metered)
     runtime = find_runtime(name)
     installed = ensure_installed(runtime, progress=progress)
     note = Note(
-        compiled=compiled_folder(cache, runtime, engine),
+        compiled=compiled_folder(cache, runtime, metered=metered),
         image=image_folder(cache, runtime),
         stdlib=str(installed.stdlib or ""),
         stdlib_guest=installed.stdlib_guest or "",
@@ -133,7 +204,7 @@ def _make_ready(cache: Cache, engine: Engine, name: str, progress: Progress) -> 
     if loaded is None:
         raise CacheError(f"the image in {note.image} cannot be read back; remove the folder and try again")
     write_note(cache, name, engine.key, note)
-    return _ready(name, code, loaded, note)
+    return _ready(name, code, loaded, note), note
 
 
 def _ready(name: str, code: Code, loaded: tuple[MappedImage, dict[str, Any]], note: Note) -> Ready:
@@ -161,6 +232,8 @@ def remove_built(runtime: Runtime) -> int:
 
 
 def _load_code(engine: Engine, folder: Path) -> Code | None:
+    from wasihost.engine.code import Code
+
     if _sound(folder, "code") is None:
         return None
     try:
@@ -170,6 +243,7 @@ def _load_code(engine: Engine, folder: Path) -> Code | None:
 
 
 def _compile(cache: Cache, engine: Engine, installed: Installed, folder: Path, progress: Progress) -> Code:
+    from wasihost.engine.code import Code
     from wasihost.runtime.wasm import WasmFormatError, rewrite
 
     runtime = installed.runtime

@@ -15,6 +15,7 @@ import wasihost
 from wasihost.capabilities import paths, places
 from wasihost.capabilities.paths import guest_path_of, open_preopens
 from wasihost.capabilities.preopen import Preopen, Scratch, shown
+from wasihost.capabilities.usage import FolderLimit
 from wasihost.errors import ClosedError, InvalidPreopenError
 
 PACKAGE = Path(wasihost.__file__).parent
@@ -223,6 +224,7 @@ def test_the_package_may_be_read_and_not_written(tree: Path) -> None:
     assert granted(Preopen("out", "/code", writable=True)) == [tree / "out"]
 
 
+@pytest.mark.parametrize("overlay", [False, True])
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize(
     ("readable", "writable", "refused"),
@@ -239,18 +241,50 @@ def test_the_package_may_be_read_and_not_written(tree: Path) -> None:
     ],
 )
 def test_no_folder_is_both_read_only_and_writable(
-    tree: Path, readable: str, writable: str, refused: bool, order: int
+    tree: Path, readable: str, writable: str, refused: bool, order: int, overlay: bool
 ) -> None:
     os.symlink("data", "link")
-    grants = [Preopen(readable, "/r"), Preopen(writable, "/w", writable=True)][::order]
+    grants = [Preopen(readable, "/r", overlay=overlay), Preopen(writable, "/w", writable=True)][::order]
     if refused:
         message = refusal(*grants)
         assert "preopen" in message and message.endswith("; grant both alike or separate them")
         assert repr(readable) in message and repr(writable) in message
+        assert ("overlaid" if overlay else "read-only") in message and "writable" in message
     else:
         assert len(granted(*grants)) == 2
     for alike in (False, True):
         assert len(granted(Preopen(readable, "/r", writable=alike), Preopen(writable, "/w", writable=alike))) == 2
+
+
+def test_an_overlay_is_opened_as_what_is_only_read(tree: Path) -> None:
+    grants = [
+        Preopen("data", "/data", overlay=True),
+        Preopen("data/inner", "/inner"),
+        Preopen("out", "/out", writable=True),
+    ]
+    with open_preopens(grants) as opened:
+        assert [(entry.writable, entry.overlay) for entry in opened.entries] == [
+            (False, True),
+            (False, False),
+            (True, False),
+        ]
+        assert opened.entries[0].host == tree / "data"
+    assert granted(Preopen(PACKAGE, "/package", overlay=True)) == [PACKAGE]
+    assert "which no guest" not in refusal(Preopen(PACKAGE, "/package", writable=True))
+
+
+def test_the_folders_of_the_host_behind_the_grants(tree: Path) -> None:
+    grants = [Preopen("data", "/data"), Preopen("out", "/out", overlay=True), Scratch(disk_bytes=5, disk_files=6)]
+    with open_preopens(grants) as opened:
+        assert opened.folders == {"/data": tree / "data", "/out": tree / "out", "/scratch": opened.entries[2].host}
+        assert [entry.limit for entry in opened.entries] == [
+            None,
+            None,
+            FolderLimit(guest="/scratch", disk_bytes=5, disk_files=6),
+        ]
+        (opened.folders["/scratch"] / "file").write_text("readable until it is removed")
+    with pytest.raises(ClosedError):
+        _ = opened.folders
 
 
 def test_a_scratch_folder_inside_a_read_only_grant_is_refused(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,10 +125,46 @@ def test_guests_that_are_no_str(guest: object) -> None:
         Scratch(guest)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("writable", [1, 0, None, "yes"])
-def test_writable_is_a_bool(writable: object) -> None:
-    with pytest.raises(InvalidPreopenError, match="writable must be True or False"):
-        Preopen("data", "/data", writable=writable)  # type: ignore[arg-type]
+@pytest.mark.parametrize("name", ["writable", "overlay"])
+@pytest.mark.parametrize("value", [1, 0, None, "yes"])
+def test_writable_and_overlay_are_bools(name: str, value: object) -> None:
+    with pytest.raises(InvalidPreopenError, match=f"{name} must be True or False"):
+        Preopen("data", "/data", **{name: value})  # type: ignore[arg-type]
+
+
+def test_an_overlay_is_not_writable_itself() -> None:
+    assert Preopen("data", "/data").overlay is False
+    assert Preopen("data", "/data", overlay=True).writable is False
+    with pytest.raises(InvalidPreopenError, match=r"overlay=True the guest writes to a copy, .*; choose one"):
+        Preopen("data", "/data", overlay=True, writable=True)
+    assert Preopen("data", "/data", overlay=True) != Preopen("data", "/data")
+
+
+def test_what_a_scratch_folder_may_hold() -> None:
+    assert (Scratch().disk_bytes, Scratch().disk_files) == (256 * 2**20, 10_000)
+    assert Scratch("/s", disk_bytes=0, disk_files=2**24) == Scratch("/s", disk_files=2**24, disk_bytes=0)
+    assert Scratch(disk_bytes=2**50).disk_bytes == 2**50
+    with pytest.raises(TypeError, match="positional argument"):
+        Scratch("/s", 5)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("disk_bytes", -1, "from 0 to 1125899906842624, not -1"),
+        ("disk_bytes", 2**50 + 1, "from 0 to 1125899906842624, not 1125899906842625"),
+        ("disk_bytes", None, "a whole number, not None"),
+        ("disk_bytes", 1.5, "a whole number, not 1.5"),
+        ("disk_bytes", True, "a whole number, not True"),
+        ("disk_files", -1, "from 0 to 16777216, not -1"),
+        ("disk_files", 2**24 + 1, "from 0 to 16777216, not 16777217"),
+        ("disk_files", "many", "a whole number, not 'many'"),
+    ],
+)
+def test_what_a_scratch_folder_cannot_hold(name: str, value: object, rule: str) -> None:
+    with pytest.raises(InvalidPreopenError) as caught:
+        Scratch(**{name: value})  # type: ignore[arg-type]
+    assert str(caught.value) == f"scratch: {name} must be {rule}"
 
 
 def test_read_only_is_the_default_and_writable_has_to_be_named() -> None:

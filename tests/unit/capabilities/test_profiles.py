@@ -35,8 +35,16 @@ guest = "/out"
 writable = true
 reason = "The report."
 
+[[preopen]]
+host = "templates"
+guest = "/templates"
+overlay = true
+reason = "Filled in."
+
 [[scratch]]
 guest = "/tmp"
+disk_bytes = 5000
+disk_files = 50
 reason = "Sorting."
 
 [[scratch]]
@@ -58,8 +66,12 @@ def test_a_whole_profile(file: Path) -> None:
     expected = Profile(
         name="report",
         description="Reads data, writes out.",
-        preopens=(Preopen("data", "/data"), Preopen("/srv/out", "/out", writable=True)),
-        scratches=(Scratch("/tmp"), Scratch("/scratch")),
+        preopens=(
+            Preopen("data", "/data"),
+            Preopen("/srv/out", "/out", writable=True),
+            Preopen("templates", "/templates", overlay=True),
+        ),
+        scratches=(Scratch("/tmp", disk_bytes=5000, disk_files=50), Scratch("/scratch")),
         env=("LANG", "TZ"),
         limits={"fuel": UNMETERED, "memory_bytes": 536870912, "deadline_seconds": 60},
     )
@@ -87,9 +99,11 @@ def test_the_example_of_the_readme(file: Path) -> None:
     text = (_profiles_folder().parent / "README.md").read_text()
     file.write_text(text.split("```toml\n")[1].split("```")[0])
     profile = load_profile(file)
-    assert [grant.writable for grant in profile.preopens] == [False, True]
+    assert [grant.writable for grant in profile.preopens] == [False, True, False]
+    assert [grant.overlay for grant in profile.preopens] == [False, False, True]
     assert profile.limits == {"deadline_seconds": 60.0, "memory_bytes": 512 * 2**20, "fuel": UNMETERED}
-    assert (profile.scratches, profile.env) == ((Scratch(),), ("LANG", "TZ"))
+    assert profile.scratches == (Scratch(disk_bytes=2**30, disk_files=1000),)
+    assert profile.env == ("LANG", "TZ")
 
 
 def test_none_needs_no_file_and_no_parser() -> None:
@@ -165,6 +179,14 @@ def problem_of(file: Path) -> str:
         ('reason = "The report."', 'reason = "  "', "preopen[1].reason is missing"),
         ('reason = "The report."', "reason = 1", "preopen[1].reason must be a string, not 1"),
         ('reason = "Sorting."', "", "scratch[0].reason is missing"),
+        ("overlay = true", "overlay = 1", "preopen[2].overlay must be true or false, not 1"),
+        ("overlay = true", "overlay = true\nwritable = true",
+         "preopen[2].preopen: with overlay=True the guest writes to a copy, with writable=True to the folder itself; "
+         "choose one"),
+        ("disk_bytes = 5000", "disk_bytes = true", "scratch[0].disk_bytes must be a whole number, not True"),
+        ("disk_bytes = 5000", "disk_bytes = 1.5", "scratch[0].disk_bytes must be a whole number, not 1.5"),
+        ("disk_files = 50", "disk_files = -1",
+         "scratch[0].scratch: disk_files must be from 0 to 16777216, not -1"),
         ('reason = "Sorting."', 'reason = "x"\nsize = 3', "scratch[0].size is not a field that a profile has"),
         ('guest = "/tmp"', 'guest = "/tmp/"',
          "scratch[0].guest: guest path '/tmp/' must be written without '.', '..', doubled or trailing slashes, "
@@ -182,8 +204,8 @@ def problem_of(file: Path) -> str:
         ("deadline_seconds = 60", "deadline_seconds = inf",
          "limits.deadline_seconds must be a finite number of seconds, not inf"),
         ("deadline_seconds = 60", "deadline = 60",
-         "limits.deadline is not a limit; there are deadline_seconds, fuel, memory_bytes, open_files, output_bytes, "
-         "output_overflow, value_bytes"),
+         "limits.deadline is not a limit; there are deadline_seconds, disk_bytes, disk_files, fuel, host_calls, "
+         "memory_bytes, open_files, output_bytes, output_overflow, value_bytes"),
     ],
 )  # fmt: skip
 def test_problems_name_file_and_field(file: Path, old: str, new: str, problem: str) -> None:

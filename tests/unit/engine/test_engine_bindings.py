@@ -12,7 +12,8 @@ import wasmtime
 from wasmtime import _bindings as theirs
 
 from wasihost.engine import capi
-from wasihost.engine.traps import TRAP_MEANINGS, Ending, meaning_of
+from wasihost.engine.ending import Ending
+from wasihost.engine.traps import TRAP_MEANINGS, meaning_of
 
 POINTER = "pointer"
 

@@ -81,11 +81,11 @@ class Rewritten:
         code: The module to compile; it has no data.
         genesis: What linear memory holds at first, trailing zeros cut.
         memory_pages: The size that memory starts with, in pages of 64 KiB.
-        saved_globals: Every mutable global, the three added ones at the end.
+        saved_globals: Every mutable global, the added ones at the end.
         start_export: The export to call right after `genesis` is in place, if the build had a start function.
         functions_kept: Functions of the build whose bodies are still there.
         functions_stubbed: Functions of the build whose bodies trap now, or do nothing.
-        calls_redirected: Uses of `fd_write`, `path_open` and `fd_close` that go through the added functions now.
+        calls_redirected: Uses of imported functions (`fd_write`, `path_open`, ...) that go through the added ones now.
     """
 
     code: bytes
@@ -102,8 +102,8 @@ def rewrite(module: bytes, *, keep: Sequence[tuple[int, int]] | None = None) -> 
     """Rewrite a stock CPython-WASI build.
 
     Custom sections and data are taken out, the table and all mutable globals are exported, functions outside the
-    slice trap (constructors called at start-up do nothing instead), and output and file opening go through small
-    added functions. Everything else stays as it is, byte by byte.
+    slice trap (constructors called at start-up do nothing instead), and output and whatever opens or stores go through
+    small added functions. Everything else stays as it is, byte by byte.
 
     Args:
         module: A WebAssembly core module.
@@ -146,7 +146,7 @@ def rewrite(module: bytes, *, keep: Sequence[tuple[int, int]] | None = None) -> 
         for index, item in enumerate(own_globals)
         if item.type.mutable
     ]
-    saved += [SavedGlobal(export=name, type="i32") for name, _ in HOOK_GLOBALS]
+    saved += [SavedGlobal(export=added.export, type=added.type) for added in HOOK_GLOBALS]
     constants = [item.initial for item in own_globals] + ([table.initial] if table.initial else [])
     initial = [reference for constant in constants for reference in constant.references]
     replaced: dict[int, list[Chunk]] = {
@@ -272,7 +272,8 @@ def _patched(
 
 
 def _globals_payload(sections: ModuleSections, own_globals: Sequence[Global], redirect: dict[int, int]) -> list[Chunk]:
-    added = [b"\x7f\x01\x41" + encode_signed(value) + b"\x0b" for _, value in HOOK_GLOBALS]
+    heads = {"i32": b"\x7f\x01\x41", "i64": b"\x7e\x01\x42"}  # type, mutable, and the constant of that type
+    added = [heads[added.type] + encode_signed(added.value) + b"\x0b" for added in HOOK_GLOBALS]
     head = encode_unsigned(len(own_globals) + len(added))
     section = sections.get(GLOBAL)
     if section is None:
@@ -287,8 +288,8 @@ def _added_exports(own_globals: Sequence[Global], start: int | None) -> list[byt
     for index, item in enumerate(own_globals):
         if item.type.mutable:
             exports.append(_export(f"{GLOBAL_EXPORT_PREFIX}{index}", GLOBAL_KIND, index))
-    for place, (name, _) in enumerate(HOOK_GLOBALS):
-        exports.append(_export(name, GLOBAL_KIND, len(own_globals) + place))
+    for place, added in enumerate(HOOK_GLOBALS):
+        exports.append(_export(added.export, GLOBAL_KIND, len(own_globals) + place))
     if start is not None:
         exports.append(_export(START_EXPORT, FUNCTION_KIND, start))
     return exports

@@ -29,7 +29,13 @@ from wasihost.runtime.wasm.leb import encode_signed, unsigned_forms
 from wasihost.runtime.wasm.reader import read_function_types, read_globals, read_imports, read_tags, read_types
 from wasihost.runtime.wasm.sections import ModuleSections
 
-ADDED_GLOBALS = ["wasihost:streams", "wasihost:open_count", "wasihost:open_limit"]
+ADDED_GLOBALS = {
+    "wasihost:streams": "i32",
+    "wasihost:open_count": "i32",
+    "wasihost:open_limit": "i32",
+    "wasihost:files_left": "i32",
+    "wasihost:disk_left": "i64",
+}
 NOP_BODY = b"\0\x0b"
 
 
@@ -55,7 +61,7 @@ def test_exports_and_saved_globals():
         SavedGlobal(export="wasihost:global:2", type="i64"),
         SavedGlobal(export="wasihost:global:3", type="f32"),
         SavedGlobal(export="wasihost:global:4", type="f64"),
-        *(SavedGlobal(export=name, type="i32") for name in ADDED_GLOBALS),
+        *(SavedGlobal(export=name, type=kind) for name, kind in ADDED_GLOBALS.items()),
     )
     before, after = summarize(module), summarize(rewritten.code)
     assert after.imports == before.imports
@@ -67,7 +73,7 @@ def test_exports_and_saved_globals():
         ("wasihost:global:2", "global", "mut i64"),
         ("wasihost:global:3", "global", "mut f32"),
         ("wasihost:global:4", "global", "mut f64"),
-        *((name, "global", "mut i32") for name in ADDED_GLOBALS),
+        *((name, "global", f"mut {kind}") for name, kind in ADDED_GLOBALS.items()),
     ]
     assert after.custom_sections == ()
     assert rewritten.start_export is None
@@ -78,13 +84,13 @@ def test_exports_and_saved_globals():
 def test_globals_are_added_where_there_were_none():
     after = ModuleSections(rewrite(guest()).code)
     values = [item.initial.address for item in read_globals(after)]
-    assert values == [6, 0, 0x7FFFFFFF]
+    assert values == [6, 0, 0x7FFFFFFF, 0x7FFFFFFF, None]
 
 
 def test_globals_come_after_tags():
     sections = ModuleSections(rewrite(guest("(tag (param i32)) (tag)")).code)
     assert len(read_tags(sections)) == 2
-    assert len(read_globals(sections)) == 3
+    assert len(read_globals(sections)) == len(ADDED_GLOBALS)
 
 
 def test_data_becomes_genesis():

@@ -1,0 +1,166 @@
+"""Runs in this process: WebAssembly is the only wall, and a host call that never returns costs a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, Final
+
+from wasihost.containment.disk import disk_hook
+from wasihost.containment.job import SLICE_SECONDS
+from wasihost.engine import threads
+from wasihost.engine.execute import Run
+from wasihost.engine.surroundings import Directory, Surroundings
+from wasihost.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wasihost.capabilities.usage import FolderLimit
+    from wasihost.containment.job import Control, Grant, Job
+    from wasihost.engine.ending import Execution
+    from wasihost.image.store import Ready
+
+HEAP_BYTES: Final = 192 << 20
+"""What the walls let a process that runs guests grow by, besides the guest's memory."""
+GUEST_ADDRESSES_BYTES: Final = 24 << 30
+"""Wasmtime reserves addresses for the largest memory with guards on both sides; a dying and a new guest overlap."""
+DESCRIPTORS: Final = 64
+"""What such a process itself has open, grants included."""
+GRACE_SECONDS: Final = 0.25
+"""How long a stopped guest may take to leave a host call before its thread is abandoned."""
+
+
+class Direct:
+    """Makes runs on threads of this process."""
+
+    def __init__(self, ready: Ready, grants: Sequence[Grant]) -> None:
+        self._ready = ready
+        self._grants = tuple(grants)
+        self.walls: tuple[str, ...] = ("wasm",)
+        self.missing: tuple[tuple[str, str], ...] = ()
+
+    def enclose(self, memory_bytes: int, open_files: int, disk_bytes: int) -> None:
+        """Put the operating system's walls around this whole process, for good.
+
+        Raises:
+            EngineError: The process has other threads, which Landlock would not hold.
+        """
+        from wasihost.containment.walls.enclosure import Enclosure, enclose
+        from wasihost.containment.walls.kernel import thread_count
+
+        if (thread_count() or 1) != 1:
+            raise EngineError("this process has several threads already: enclose it first of all, or use workers")
+        stdlib = self._ready.stdlib
+        standing = enclose(
+            Enclosure(
+                readable=[
+                    *([stdlib.host] if stdlib is not None else []),
+                    *[grant.descriptor for grant in self._grants if not grant.writable],
+                ],
+                writable=[grant.descriptor for grant in self._grants if grant.writable],
+                data_bytes=2 * memory_bytes + HEAP_BYTES,
+                address_bytes=GUEST_ADDRESSES_BYTES + HEAP_BYTES,
+                open_files=open_files + DESCRIPTORS,
+                file_bytes=disk_bytes + _own_output_bytes(),
+            )
+        )
+        self.walls = ("wasm", *standing.walls)
+        self.missing = standing.missing
+
+    def check_process(self) -> None:
+        """Refuse to work in a forked child.
+
+        Raises:
+            EngineError: This process was forked after the engine was made.
+        """
+        self._ready.code.engine.check_process()
+
+    def run(self, job: Job, control: Control) -> Execution:
+        """Make a run.
+
+        Raises:
+            EngineError: The guest could not be set up.
+            BaseException: Ctrl-C; the run is stopped first.
+        """
+        self.check_process()
+        run = self._prepare(job)
+        task = threads.submit(lambda: run.execute(job.request))
+        try:
+            control.bind(run.cancel)
+            if _is_over(task, job.deadline_seconds + GRACE_SECONDS):
+                return task.result()
+        except BaseException:  # Ctrl-C, or a signal handler that raised
+            run.cancel()
+            task.wait(GRACE_SECONDS)
+            raise
+        finally:
+            control.bind(None)
+        run.expire()
+        if task.wait(GRACE_SECONDS):
+            return task.result()
+        # A host call does not come back, and nothing but the end of the process stops it.
+        return run.abandoned()
+
+    def _prepare(self, job: Job) -> Run:
+        directories = [] if self._ready.stdlib is None else [self._ready.stdlib]
+        copies = iter(job.overlays)
+        writable: list[tuple[int, FolderLimit | None]] = []
+        for grant in self._grants:
+            host, folder = grant.engine_path, grant.descriptor
+            if grant.overlay:
+                folder, host = next(copies)
+            if grant.writable or grant.overlay:
+                writable.append((folder, grant.limit))
+            directories.append(Directory(host=host, guest=grant.guest, writable=grant.writable or grant.overlay))
+        surroundings = Surroundings(
+            directories=directories,
+            stdin=job.stdin,
+            fuel=job.fuel,
+            memory_bytes=job.memory_bytes,
+            deadline_seconds=job.deadline_seconds,
+            output_bytes=job.output_bytes,
+            output_ends_run=job.output_ends_run,
+            open_files=job.open_files,
+            host_calls=job.host_calls,
+            disk=disk_hook(writable, disk_bytes=job.disk_bytes, disk_files=job.disk_files),
+            on_stdout=job.on_stdout,
+            on_stderr=job.on_stderr,
+        )
+        return Run(
+            self._ready.code,
+            self._ready.image,
+            surroundings,
+            [grant.guest for grant in self._grants],
+            reply_bytes=job.reply_bytes,
+        )
+
+    def is_inside(self) -> bool:
+        """Runs are made beside each other, without a limit to their number."""
+        return False
+
+    def pids(self) -> list[int]:
+        """There are no workers."""
+        return []
+
+    def close(self) -> None:
+        """Nothing is held that others do not share."""
+
+
+def _own_output_bytes() -> int:
+    """How far this process's own standard output and error have been written, where they are files."""
+    sizes = [0]
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):
+            sizes.append(os.fstat(descriptor).st_size)
+    return max(sizes) + (4 << 30)
+
+
+def _is_over(task: threads.Task[Execution], seconds: float) -> bool:
+    """Wait for the end of a run in slices: Ctrl-C just before a lock is waited for is noticed only after that wait."""
+    end = time.monotonic() + seconds
+    while not task.wait(max(0.0, min(end - time.monotonic(), SLICE_SECONDS))):
+        if time.monotonic() >= end:
+            return False
+    return True

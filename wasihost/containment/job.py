@@ -1,0 +1,112 @@
+"""One run as it is handed to whoever carries it out: bytes, numbers and descriptors, all checked."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from wasihost.capabilities.usage import FolderLimit
+
+PROCESS_WALLS: Final = ("wasm", "process")
+"""What stands around every run in a worker, besides what the operating system gives."""
+SLICE_SECONDS: Final = 0.2
+"""How long a signal may go unnoticed."""
+
+
+def default_size() -> int:
+    """Return how many workers there are unless said otherwise: one for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A run to be made.
+
+    Attributes:
+        request: What the harness reads (`image.protocol.Request.encode`).
+        stdin: Standard input, None to inherit the host's own.
+        fuel: Instructions; None on an unmetered engine.
+        memory_bytes: Cap of the linear memory, whole pages.
+        deadline_seconds: Wall clock from the start of the run.
+        output_bytes: Kept of standard output and standard error, each.
+        output_ends_run: Whether a stream past `output_bytes` ends the run.
+        open_files: Files open at a time.
+        host_calls: Calls answered by the host's own code.
+        disk_bytes: Bytes that the run may add to its writable grants.
+        disk_files: Files, folders and links that it may add.
+        reply_bytes: Longest reply of the harness that is read.
+        overlays: Descriptor and path of this run's copies, one for each grant that is an overlay, in their order.
+        watch: Looks from outside at what the run has stored; a sentence says why it must end.
+        on_stdout: Called with each piece of standard output, in order, while the run goes on.
+        on_stderr: Likewise for standard error.
+    """
+
+    request: bytes
+    stdin: bytes | None
+    fuel: int | None
+    memory_bytes: int
+    deadline_seconds: float
+    output_bytes: int
+    output_ends_run: bool
+    open_files: int
+    host_calls: int
+    disk_bytes: int
+    disk_files: int
+    reply_bytes: int
+    overlays: tuple[tuple[int, str], ...] = ()
+    watch: Callable[[], str | None] | None = None
+    on_stdout: Callable[[bytes], object] | None = None
+    on_stderr: Callable[[bytes], object] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A granted directory, open.
+
+    Attributes:
+        guest: Where the guest finds it.
+        writable: Whether the guest may change it.
+        descriptor: The directory.
+        engine_path: What an engine in this process opens.
+        host: Its resolved path, for launchers that mount it by name.
+        overlay: Whether each run gets a copy in its place.
+        limit: What it may hold in all; only a scratch folder has one.
+    """
+
+    guest: str
+    writable: bool
+    descriptor: int
+    engine_path: str
+    host: str
+    overlay: bool = False
+    limit: FolderLimit | None = None
+
+
+class Control:
+    """The handle by which another thread cancels a run, before it starts or while it goes on."""
+
+    __slots__ = ("_lock", "_stop", "cancelled")
+
+    def __init__(self) -> None:
+        self.cancelled = False
+        self._stop: Callable[[], object] | None = None
+        self._lock = threading.Lock()
+
+    def bind(self, stop: Callable[[], object] | None) -> None:
+        """Say what stops the run from now on; it is called at once when the run is cancelled already."""
+        with self._lock:
+            self._stop = stop
+            cancelled = self.cancelled
+        if cancelled and stop is not None:
+            stop()
+
+    def cancel(self) -> None:
+        """Stop the run. Harmless after its end, and more than once."""
+        with self._lock:
+            self.cancelled = True
+            stop = self._stop
+        if stop is not None:
+            stop()

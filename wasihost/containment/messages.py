@@ -1,0 +1,126 @@
+"""What parent and worker say to each other, with the types that the receiver insists on.
+
+The parent believes nothing: a worker may be in the hands of a guest that broke out of its wasm. Every message is
+decoded into one of these types or refused.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+PROTOCOL: Final = 1
+"""Version of the messages. Parent and worker come from one installation, unless a container holds another."""
+
+MAX_DETAIL_CHARACTERS: Final = 4096
+
+
+class ToWorker(msgspec.Struct, tag=True, array_like=True):
+    """Anything that a worker hears."""
+
+
+class Load(ToWorker, tag="load"):
+    """The first message: what to load. No guest has run yet, and nothing is walled in."""
+
+    protocol: int
+    runtime: str
+    metered: bool
+    compiled: str
+    image: str
+    stdlib: str
+    stdlib_guest: str
+    memory_bytes: int
+
+
+class GrantSaid(msgspec.Struct, array_like=True):
+    """A granted directory; its descriptor travels with the message, unless `path` says where it is mounted."""
+
+    guest: str
+    writable: bool
+    path: str
+    overlay: bool
+    limit: tuple[int, int] | None
+
+
+class Configure(ToWorker, tag="configure"):
+    """The second: the grants, for which the walls leave room. `overlays` is the path of the folder with the copies."""
+
+    grants: list[GrantSaid]
+    overlays: str | None
+    open_files: int
+    file_bytes: int
+    memory_bytes: int
+
+
+class Execute(ToWorker, tag="execute"):
+    """Every other: a run. Descriptors of its overlays and, with `stdin_descriptor`, its standard input come along."""
+
+    request: bytes
+    stdin: bytes
+    stdin_descriptor: bool
+    fuel: int | None
+    memory_bytes: int
+    deadline_seconds: float
+    output_bytes: int
+    output_ends_run: bool
+    streams: bool
+    open_files: int
+    host_calls: int
+    disk_bytes: int
+    disk_files: int
+    reply_bytes: int
+    overlays: list[str]
+
+
+class FromWorker(msgspec.Struct, tag=True, array_like=True):
+    """Anything that a parent hears."""
+
+
+class Loaded(FromWorker, tag="loaded"):
+    """The answer to `Load`."""
+
+    protocol: int
+    version: str
+
+
+class Ready(FromWorker, tag="ready"):
+    """The answer to `Configure`, said before any guest has run."""
+
+    walls: list[str]
+    missing: list[tuple[str, str]]
+
+
+class Failed(FromWorker, tag="failed"):
+    """The worker cannot do what it was told, and ends."""
+
+    reason: str
+
+
+class Output(FromWorker, tag="output"):
+    """A piece of what the guest printed: stream 1 or 2."""
+
+    stream: int
+    data: bytes
+
+
+class Done(FromWorker, tag="done"):
+    """The end of a run. `stdout` and `stderr` are given where not all of it was sent on the way."""
+
+    ending: str
+    detail: str
+    exit_code: int
+    reply: bytes | None
+    stdout: tuple[bytes, int] | None
+    stderr: tuple[bytes, int] | None
+    fuel_consumed: int | None
+    memory_bytes: int
+    cpu_seconds: float
+    wall_seconds: float
+    worn: bool
+
+
+encode: Final = msgspec.msgpack.Encoder().encode
+decode_to_worker: Final = msgspec.msgpack.Decoder(Load | Configure | Execute).decode
+decode_from_worker: Final = msgspec.msgpack.Decoder(Loaded | Ready | Failed | Output | Done).decode
+DecodeError: Final = msgspec.DecodeError

@@ -1,0 +1,341 @@
+"""The workers of one sandbox: a few processes, each making one run at a time, handed out first come, first served."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from wasihost.containment import messages, nursery
+from wasihost.containment.job import PROCESS_WALLS, SLICE_SECONDS
+from wasihost.containment.process import WorkerProcess
+from wasihost.engine.ending import CANCELLED, Execution
+from wasihost.errors import ClosedError, EngineError, InvalidGrantError, WallsMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wasihost.containment.job import Control, Grant, Job
+    from wasihost.containment.launchers import Launcher
+    from wasihost.image.store import Located
+
+
+_inside: ContextVar[frozenset[int]] = ContextVar("wasihost-pools", default=frozenset())
+"""Pools (by id) whose workers wait for the code that runs in this context."""
+
+
+class _Waiter:
+    """Somebody in the queue; `worker` or `error` is set when the lock is released."""
+
+    __slots__ = ("error", "ready", "worker")
+
+    def __init__(self) -> None:
+        self.worker: WorkerProcess | None = None
+        self.error: BaseException | None = None
+        self.ready = threading.Lock()
+        self.ready.acquire()
+
+
+class Pool:
+    """Makes runs in worker processes.
+
+    Args:
+        located: Code and image.
+        grants: The granted directories, open for as long as the pool lives.
+        overlays: Folder that holds the copies of overlays: (descriptor, path), None without overlays.
+        configure: Limits that the walls are built for; its grants are filled in here.
+        size: Most workers at a time.
+        launcher: What starts the workers, None for this process itself.
+        require_walls: Walls that must stand, else no run is made.
+    """
+
+    def __init__(
+        self,
+        located: Located,
+        *,
+        grants: Sequence[Grant],
+        overlays: tuple[int, str] | None,
+        open_files: int,
+        file_bytes: int,
+        memory_bytes: int,
+        size: int,
+        launcher: Launcher | None,
+        require_walls: frozenset[str],
+    ) -> None:
+        self._located = located
+        self._grants = tuple(grants)
+        self._overlays = overlays
+        self._bounds = (open_files, file_bytes, memory_bytes)
+        self._size = size
+        self._launcher = launcher
+        self._require_walls = require_walls
+        self._lock = threading.Lock()
+        self._idle: deque[WorkerProcess] = deque()
+        self._waiters: deque[_Waiter] = deque()
+        self._busy = 0
+        self._starting = 0
+        self._closed = False
+        self._pid = os.getpid()
+        self._processes: set[WorkerProcess] = set()
+        self._finalizer = weakref.finalize(self, _end_all, self._processes, self._pid)
+        first = self._make()  # so that a machine that cannot serve is told here, and the walls are known
+        self.walls = (*PROCESS_WALLS, *first.walls)
+        self.missing = first.missing
+        self._idle.append(first)
+
+    # -- runs ---------------------------------------------------------------------------------------------------------
+
+    def run(self, job: Job, control: Control) -> Execution:
+        """Make a run on the next free worker.
+
+        Raises:
+            ClosedError: The pool was closed.
+            InvalidGrantError: The standard input cannot reach the workers.
+            EngineError: No worker can be started, or this process was forked.
+            BaseException: What a callback raised, or Ctrl-C.
+        """
+        self.check_process()
+        if job.stdin is None and self._launcher is not None and self._launcher.by_path:
+            raise InvalidGrantError(
+                f"stdin=INHERIT cannot reach a worker inside {self._launcher.name}: read it here and pass the bytes"
+            )
+        if self.is_inside():
+            return self._run_inside(job, control)
+        worker = self._acquire(control)
+        if worker is None:
+            return Execution(end=CANCELLED.end())
+        token = _inside.set(_inside.get() | {id(self)})
+        try:
+            return worker.run(job, control)
+        finally:
+            _inside.reset(token)
+            self._release(worker)
+
+    def is_inside(self) -> bool:
+        """Whether this is called by a listener of one of the pool's own runs, which holds a worker already."""
+        return id(self) in _inside.get()
+
+    def _run_inside(self, job: Job, control: Control) -> Execution:
+        """Make a run on a worker of its own: waiting for one that waits for the caller would never end."""
+        worker = self._make()
+        try:
+            return worker.run(job, control)
+        finally:
+            with self._lock:
+                self._processes.discard(worker)
+            worker.close()
+
+    def check_process(self) -> None:
+        """Refuse to work in a forked child: the workers are its parent's, and both would talk to them.
+
+        Raises:
+            EngineError: This process was forked after the pool was made.
+        """
+        if os.getpid() != self._pid:
+            raise EngineError(
+                "this process was forked after its sandbox was made: make the sandbox in the child, or use 'spawn'"
+            )
+
+    def _acquire(self, control: Control) -> WorkerProcess | None:
+        waiter = _Waiter()
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the sandbox is closed")
+            if self._idle and not self._waiters:
+                worker = self._idle.popleft()
+                self._busy += 1
+                grow = self._wants_more(spare=0)
+                if grow:
+                    self._starting += 1
+            else:
+                worker = None
+                self._waiters.append(waiter)
+                grow = self._wants_more(spare=len(self._waiters))
+                if grow:
+                    self._starting += 1
+        if grow:
+            self._start()
+        if worker is not None:
+            if worker.is_alive():
+                return worker
+            # It died while it was idle: replaced without a word.
+            worker.worn = True
+            self._release(worker)
+            return self._acquire(control)
+        return self._wait(waiter, control)
+
+    def _wants_more(self, *, spare: int) -> bool:
+        """Whether another worker should be started, for those who wait or for the next to come."""
+        there = self._busy + len(self._idle) + self._starting
+        return there < self._size and self._starting <= spare and not self._idle
+
+    def _wait(self, waiter: _Waiter, control: Control) -> WorkerProcess | None:
+        control.bind(lambda: self._leave(waiter))
+        try:
+            # In slices: Ctrl-C just before a lock is waited for is noticed only after that wait.
+            while not waiter.ready.acquire(timeout=SLICE_SECONDS):
+                continue
+        except BaseException:
+            self._leave(waiter)
+            if waiter.worker is not None:
+                self._release(waiter.worker)
+            raise
+        finally:
+            control.bind(None)
+        if waiter.error is not None:
+            raise waiter.error
+        if waiter.worker is not None and control.cancelled:
+            self._release(waiter.worker)
+            return None
+        return waiter.worker
+
+    def _leave(self, waiter: _Waiter) -> None:
+        """Take somebody out of the queue, with nothing."""
+        with self._lock:
+            if waiter not in self._waiters:
+                return
+            self._waiters.remove(waiter)
+        waiter.ready.release()
+
+    def _release(self, worker: WorkerProcess) -> None:
+        with self._lock:
+            self._busy -= 1
+        self._offer(worker)
+
+    def _offer(self, worker: WorkerProcess) -> None:
+        """Give a worker to the first who waits, or let it rest, or end it."""
+        start = False
+        with self._lock:
+            if not worker.worn and not self._closed:
+                if self._waiters:
+                    waiter = self._waiters.popleft()
+                    waiter.worker = worker
+                    self._busy += 1
+                    waiter.ready.release()
+                else:
+                    self._idle.append(worker)
+                return
+            self._processes.discard(worker)
+            if not self._closed:
+                self._starting += 1
+                start = True
+        if start:
+            self._start(worker)
+        else:
+            worker.close()
+
+    # -- workers ------------------------------------------------------------------------------------------------------
+
+    def _start(self, old: WorkerProcess | None = None) -> None:
+        """Start a worker on a thread of its own, after the one in whose place it comes was ended."""
+        try:
+            threading.Thread(target=self._start_now, args=(old,), name="wasihost-start", daemon=True).start()
+        except RuntimeError:
+            self._start_now(old)
+
+    def _start_now(self, old: WorkerProcess | None) -> None:
+        if old is not None:
+            old.kill()
+        made: WorkerProcess | None = None
+        error: BaseException | None = None
+        try:
+            made = self._make()
+        except BaseException as caught:
+            error = caught
+        with self._lock:
+            self._starting -= 1
+            if made is None and not self._busy and not self._idle and not self._starting:
+                # Nobody is left who could serve those who wait.
+                for waiter in self._waiters:
+                    waiter.error = error
+                    waiter.ready.release()
+                self._waiters.clear()
+        if made is not None:
+            self._offer(made)
+        if old is not None:
+            old.close()
+
+    def _make(self) -> WorkerProcess:
+        if self._closed:
+            raise ClosedError("the sandbox is closed")
+        worker = nursery.take(self._located, self._launcher, self._grants, self._overlays, self._bounds[2])
+        try:
+            open_files, file_bytes, memory_bytes = self._bounds
+            by_path = self._launcher is not None and self._launcher.by_path
+            said = [
+                messages.GrantSaid(
+                    guest=grant.guest,
+                    writable=grant.writable,
+                    path=grant.host if by_path else "",
+                    overlay=grant.overlay,
+                    limit=None if grant.limit is None else (grant.limit.disk_bytes, grant.limit.disk_files),
+                )
+                for grant in self._grants
+            ]
+            descriptors = [] if by_path else [grant.descriptor for grant in self._grants if not grant.overlay]
+            overlays = None
+            if self._overlays is not None:
+                overlays = self._overlays[1] if by_path else ""
+                descriptors += [] if by_path else [self._overlays[0]]
+            configure = messages.Configure(
+                grants=said,
+                overlays=overlays,
+                open_files=open_files,
+                file_bytes=file_bytes,
+                memory_bytes=memory_bytes,
+            )
+            worker.configure(configure, descriptors)
+            if self._launcher is not None:
+                worker.walls = (*worker.walls, self._launcher.name)
+            lacking = self._require_walls - {*PROCESS_WALLS, *worker.walls}
+            if lacking:
+                raise WallsMissingError(_lacking(lacking, worker.missing))
+        except BaseException:
+            worker.close()
+            raise
+        with self._lock:
+            self._processes.add(worker)
+        return worker
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def pids(self) -> list[int]:
+        """Return the process ids of the workers there are."""
+        with self._lock:
+            return [worker.process.pid for worker in self._processes]
+
+    def close(self) -> None:
+        """End all workers, after the runs that are under way."""
+        with self._lock:
+            self._closed = True
+            waiters, self._waiters = self._waiters, deque()
+        for waiter in waiters:
+            waiter.error = ClosedError("the sandbox is closed")
+            waiter.ready.release()
+        while True:
+            with self._lock:
+                if not self._busy and not self._starting:
+                    break
+            time.sleep(0.002)
+        self._finalizer()
+        self._idle.clear()
+
+
+def _lacking(lacking: frozenset[str], missing: Sequence[tuple[str, str]]) -> str:
+    reasons = dict(missing)
+    said = [f"{wall} ({reasons[wall]})" if wall in reasons else wall for wall in sorted(lacking)]
+    return f"required walls do not stand here: {'; '.join(said)}"
+
+
+def _end_all(processes: set[WorkerProcess], owner: int) -> None:
+    if os.getpid() != owner:
+        return
+    for worker in processes:
+        worker.kill()
+    for worker in processes:
+        worker.close()
+    processes.clear()

@@ -1,0 +1,342 @@
+"""A worker as its parent sees it: a process, a wire, and a clock that ends both."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from wasihost.containment import messages, spawner
+from wasihost.containment.job import SLICE_SECONDS
+from wasihost.containment.wire import MAX_FRAME_BYTES, SocketEnd, Wire, WireClosedError, WireError, WireTimeoutError
+from wasihost.engine.capture import CALLBACK_BYTES, Capture
+from wasihost.engine.ending import CANCELLED, EXPIRED, End, Ending, Execution, host_failed
+from wasihost.errors import EngineError
+
+if TYPE_CHECKING:
+    from wasihost.containment.job import Control, Job
+    from wasihost.containment.launchers import Launch
+
+KILL_SECONDS: Final = 0.05
+"""How long after its deadline a run may take to say so itself; then its worker is killed."""
+WATCH_SECONDS: Final = 0.25
+"""How often the parent looks at what a run stores; its worker counts exactly, as long as it is not taken over."""
+START_SECONDS: Final = 30.0
+"""How long a worker may take to load its code or to put up its walls."""
+STOP_SECONDS: Final = 10.0
+"""How long a launcher's own command may take to end a worker."""
+MESSAGE_ROOM_BYTES: Final = 65536
+"""Longest message apart from what it carries."""
+MAX_STDIN_IN_MESSAGE: Final = 1 << 20
+"""A longer standard input travels as an open file."""
+
+Answer = TypeVar("Answer", messages.Loaded, messages.Ready)
+
+_ENDINGS: Final = {ending.value: ending for ending in Ending if ending is not Ending.FROZEN}
+
+
+class WorkerProcess:
+    """A worker that was started, told what to load, and later what to hold."""
+
+    def __init__(self, argv: Sequence[str], load: messages.Load, *, launch: Launch | None = None) -> None:
+        self._launch = launch
+        self._by_path = launch is not None and launch.by_path
+        self._started = spawner.start(argv, launch.environment if launch is not None else spawner.NO_ENVIRONMENT)
+        self.process = self._started.process
+        self._wire = Wire(SocketEnd(self._started.end), descriptors=False)
+        self.walls: tuple[str, ...] = ()
+        self.missing: tuple[tuple[str, str], ...] = ()
+        self.runs = 0
+        self.worn = False
+        self._closed = threading.Lock()
+        try:
+            self._wire.send(messages.encode(load), until=time.monotonic() + START_SECONDS)
+        except (WireError, WireClosedError, WireTimeoutError):
+            why = self._reason()
+            self.close()
+            raise EngineError(f"{self._who()} did not start{why}") from None
+
+    # -- getting ready ------------------------------------------------------------------------------------------------
+
+    def await_loaded(self) -> None:
+        """Wait until code and image are loaded.
+
+        Raises:
+            EngineError: They are not, or the worker is of another version.
+        """
+        answer = self._answer(messages.Loaded)
+        from wasihost import __version__
+
+        if answer.protocol != messages.PROTOCOL or answer.version != __version__:
+            self.close()
+            raise EngineError(f"the worker is wasihost {answer.version[:40]!r}, and this is {__version__}")
+
+    def configure(self, configure: messages.Configure, descriptors: Sequence[int]) -> None:
+        """Hand over the grants and wait until the walls stand.
+
+        Raises:
+            EngineError: The worker cannot do its work with them.
+        """
+        try:
+            self._wire.send(messages.encode(configure), descriptors, until=time.monotonic() + START_SECONDS)
+        except (WireError, WireClosedError, WireTimeoutError):
+            why = self._reason()
+            self.close()
+            raise EngineError(f"{self._who()} ended before its first run{why}") from None
+        ready = self._answer(messages.Ready)
+        self.walls = tuple(ready.walls)
+        self.missing = tuple(ready.missing)
+
+    def _answer(self, kind: type[Answer]) -> Answer:
+        try:
+            frame = self._wire.receive(MESSAGE_ROOM_BYTES, until=time.monotonic() + START_SECONDS)
+            answer = None if frame is None else messages.decode_from_worker(frame[0])
+        except (WireError, WireClosedError, messages.DecodeError):
+            answer = None
+        if isinstance(answer, kind):
+            return answer
+        why = f": {answer.reason}" if isinstance(answer, messages.Failed) else self._reason()
+        self.close()
+        raise EngineError(f"{self._who()} could not be made ready{why}")
+
+    def _who(self) -> str:
+        return "a worker process" if self._launch is None else f"a worker process inside {self._launch.name}"
+
+    def _reason(self) -> str:
+        said = spawner.last_words(self._started).splitlines()
+        if said:
+            return f": {self._telling(said)}"
+        try:
+            status = self._ended(1.0)
+        except subprocess.TimeoutExpired:
+            return ": it does not answer"
+        return f": it was killed by signal {-status}" if status < 0 else f": it ended with status {status}"
+
+    def _telling(self, said: list[str]) -> str:
+        """Return the line that says what went wrong: of a launcher its last one of its own, and not a hint after it."""
+        mark = "\n" if self._launch is None else f"{os.path.basename(self._launch.argv[0])}: "  # noqa: PTH119 - text
+        return next((line for line in reversed(said) if line.startswith(mark)), said[-1])
+
+    def _ended(self, seconds: float) -> int:
+        """Return the status of the ended process, minus a signal's number also where a launcher has passed it on."""
+        status = self.process.wait(seconds)
+        return 128 - status if self._launch is not None and 128 < status <= 128 + 64 else status
+
+    # -- runs ---------------------------------------------------------------------------------------------------------
+
+    def run(self, job: Job, control: Control) -> Execution:
+        """Make a run, and return when it is over or its time is.
+
+        Whatever the worker does or says, this comes back by the deadline, `KILL_SECONDS` and the time that a callback
+        takes. `worn` tells afterwards whether the worker must be thrown away.
+
+        Raises:
+            BaseException: Ctrl-C, or what else a signal handler raised; the worker is dead then.
+        """
+        self.runs += 1
+        started = time.monotonic()
+        captures = (
+            Capture(job.output_bytes, job.on_stdout, ends=job.output_ends_run),
+            Capture(job.output_bytes, job.on_stderr, ends=job.output_ends_run),
+        )
+        try:
+            control.bind(self.kill)
+            done = self._converse(job, captures, started + job.deadline_seconds + KILL_SECONDS)
+        except BaseException:
+            self.worn = True
+            self.kill()
+            raise
+        finally:
+            control.bind(None)
+        if isinstance(done, End):
+            self.worn = True
+            self.kill()
+            end = CANCELLED.end() if control.cancelled else done
+            return Execution(
+                end=end,
+                stdout=captures[0].taken(),
+                stderr=captures[1].taken(),
+                wall_seconds=time.monotonic() - started,
+            )
+        self.worn = done.worn
+        return Execution(
+            end=End(_ENDINGS[done.ending], done.detail[: messages.MAX_DETAIL_CHARACTERS], done.exit_code & 0xFF),
+            reply=done.reply,
+            stdout=done.stdout or captures[0].taken(),
+            stderr=done.stderr or captures[1].taken(),
+            fuel_consumed=done.fuel_consumed,
+            memory_bytes=done.memory_bytes,
+            cpu_seconds=done.cpu_seconds,
+            wall_seconds=done.wall_seconds,
+        )
+
+    def _converse(self, job: Job, captures: tuple[Capture, Capture], until: float) -> messages.Done | End:
+        """Send the run and hear it out: its last message, or how it ended without one."""
+        # A worker in a guest's hands may say anything, so each stream is bounded here as well.
+        limit = job.reply_bytes + 2 * (job.output_bytes + 256) + MESSAGE_ROOM_BYTES
+        limit = min(max(limit, CALLBACK_BYTES + MESSAGE_ROOM_BYTES), MAX_FRAME_BYTES)
+        try:
+            if not self._send(job, until):
+                return EXPIRED.end()
+            look = time.monotonic() + WATCH_SECONDS
+            while True:
+                frame = self._wire.receive(limit, until=min(until, time.monotonic() + SLICE_SECONDS))
+                if job.watch is not None and time.monotonic() >= look:
+                    if why := job.watch():
+                        return End(Ending.DISK_LIMIT, why)
+                    look = time.monotonic() + WATCH_SECONDS
+                if frame is None:
+                    if time.monotonic() >= until:
+                        return End(Ending.DEADLINE, "the run did not stop by itself")
+                    continue
+                message = messages.decode_from_worker(frame[0])
+                if isinstance(message, messages.Output) and message.stream in (1, 2):
+                    try:
+                        with memoryview(message.data) as data:
+                            within = captures[message.stream - 1].feed(data)
+                    except Exception as error:  # a listener's; what a signal handler raised goes on its way
+                        return host_failed(error).end()
+                    if not within and job.output_ends_run:
+                        return End(Ending.HOST_FAILED, "the worker sent more output than it may")
+                elif isinstance(message, messages.Done) and self._is_sound(message, job):
+                    return message
+                elif isinstance(message, messages.Failed):
+                    return self._failed(message)
+                else:
+                    return End(Ending.HOST_FAILED, "the worker said something that makes no sense")
+        except WireClosedError:
+            return self._death()
+        except (WireError, messages.DecodeError):
+            return End(Ending.HOST_FAILED, "the worker said something that makes no sense")
+
+    @staticmethod
+    def _failed(message: messages.Failed) -> End:
+        import logging  # only a failure needs it
+
+        logging.getLogger("wasihost").error("a worker process failed: %s", message.reason[:1000])
+        return End(Ending.HOST_FAILED, "the worker could not make the run")
+
+    def _send(self, job: Job, until: float) -> bool:
+        stdin, opened = job.stdin, -1
+        descriptors = [] if self._by_path else [descriptor for descriptor, _ in job.overlays]
+        try:
+            if stdin is None:
+                descriptors.append(0)
+            elif len(stdin) > MAX_STDIN_IN_MESSAGE and not self._by_path:
+                opened = _as_file(stdin)
+                descriptors.append(opened)
+            held = stdin is None or opened >= 0
+            message = messages.Execute(
+                request=job.request,
+                stdin=b"" if held or stdin is None else stdin,
+                stdin_descriptor=held,
+                fuel=job.fuel,
+                memory_bytes=job.memory_bytes,
+                deadline_seconds=job.deadline_seconds,
+                output_bytes=job.output_bytes,
+                output_ends_run=job.output_ends_run,
+                streams=job.on_stdout is not None or job.on_stderr is not None,
+                open_files=job.open_files,
+                host_calls=job.host_calls,
+                disk_bytes=job.disk_bytes,
+                disk_files=job.disk_files,
+                reply_bytes=job.reply_bytes,
+                overlays=[path for _, path in job.overlays] if self._by_path else [],
+            )
+            self._wire.send(messages.encode(message), descriptors, until=until)
+        except WireTimeoutError:
+            return False
+        finally:
+            if opened >= 0:
+                os.close(opened)
+        return True
+
+    @staticmethod
+    def _is_sound(done: messages.Done, job: Job) -> bool:
+        room = job.output_bytes + 128  # the line that counts what was omitted
+        return (
+            done.ending in _ENDINGS
+            and (done.reply is None or len(done.reply) <= job.reply_bytes)
+            and all(kept is None or (len(kept[0]) <= room and kept[1] >= 0) for kept in (done.stdout, done.stderr))
+            and done.memory_bytes >= 0
+            and (done.fuel_consumed or 0) >= 0
+            and min(done.cpu_seconds, done.wall_seconds) >= 0
+        )
+
+    def _death(self) -> End:
+        """Say what the end of the process means for its run."""
+        try:
+            status = self._ended(1.0)
+        except subprocess.TimeoutExpired:
+            return End(Ending.HOST_FAILED, "the worker process closed its connection")
+        if said := spawner.last_words(self._started):
+            import logging  # only a failure needs it
+
+            logging.getLogger("wasihost").error("a worker process ended: %s", said)
+        if status == -signal.SIGALRM:
+            return EXPIRED.end()
+        if status == -signal.SIGSYS:
+            return End(Ending.CRASHED, "the worker process was killed for a system call that no guest needs")
+        if status in (-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGILL, -signal.SIGABRT, -signal.SIGFPE):
+            return End(Ending.CRASHED, f"the worker process crashed ({signal.Signals(-status).name})")
+        if status < 0:
+            with contextlib.suppress(ValueError):
+                return End(Ending.HOST_FAILED, f"the worker process was killed ({signal.Signals(-status).name})")
+        return End(Ending.HOST_FAILED, f"the worker process ended with status {status}")
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def is_alive(self) -> bool:
+        """Whether the process still runs."""
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        """End the process at once."""
+        spawner.kill(self.process)
+
+    def close(self) -> None:
+        """End the process, wait for its end and free what this side holds."""
+        with self._closed:
+            if self._wire.end.fileno() < 0:
+                return
+            self.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(5.0)
+            self._stop()
+            self._wire.close()
+            os.close(self._started.errors)
+
+    def _stop(self) -> None:
+        """End what the launcher left behind: a container goes on when its client is killed."""
+        if self._launch is not None and self._launch.stop:
+            with contextlib.suppress(OSError, subprocess.SubprocessError):
+                subprocess.run(  # noqa: S603 - a launcher's own command line
+                    self._launch.stop,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    env=self._launch.environment,
+                    timeout=STOP_SECONDS,
+                    check=False,
+                )
+
+
+def _as_file(data: bytes) -> int:
+    """Return a descriptor of an unnamed file that holds the data, at its start."""
+    import tempfile
+
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("wasihost-stdin", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor

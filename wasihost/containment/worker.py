@@ -1,0 +1,324 @@
+"""The worker process: loads code and image, puts up its walls, and makes one run after the other.
+
+It is started with one end of a socket as standard input and output and nothing else. What it hears comes from its
+parent and is trusted; what runs inside it is not, so nothing it says is believed on the other side.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import sys
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+
+from wasihost.capabilities.places import OPEN_DIRECTORY
+from wasihost.capabilities.usage import FolderLimit
+from wasihost.containment import messages
+from wasihost.containment.direct import DESCRIPTORS, GUEST_ADDRESSES_BYTES, HEAP_BYTES
+from wasihost.containment.disk import disk_hook
+from wasihost.containment.wire import MAX_FRAME_BYTES, End, PipeEnd, SocketEnd, Wire, WireClosedError
+from wasihost.engine import threads
+from wasihost.engine.ending import Ending, Execution
+from wasihost.engine.execute import Run, prepare
+from wasihost.engine.instance import Guest
+from wasihost.engine.pages import HotPages
+from wasihost.engine.surroundings import Directory, Surroundings
+from wasihost.errors import WasiHostError
+from wasihost.image.protocol import MESSAGE_BYTES, Request
+
+if TYPE_CHECKING:
+    from wasihost.containment.walls.enclosure import Standing
+    from wasihost.image.store import Ready
+
+RUNS: Final = 2000
+"""A worker is replaced after so many runs, so that nothing can pile up in it."""
+OUTLIVE_SECONDS: Final = 1.0
+"""How long after a deadline the kernel ends a worker whose parent does not."""
+WARM_UP: Final = b"print(1)\n"
+_WORN: Final = frozenset(Ending) - {Ending.RETURNED, Ending.EXITED}
+
+
+class Setting(NamedTuple):
+    """What all runs of a worker have in common."""
+
+    ready: Ready
+    grants: list[messages.GrantSaid]
+    directories: list[Directory | None]
+    """One for each grant; None for an overlay, which each run brings along."""
+
+
+def main(parent: int) -> NoReturn:
+    """Serve the parent at the other end of standard input until it is gone."""
+    _die_with(parent)
+    wire = Wire(_take_end(), descriptors=True)
+    status = 0
+    try:
+        _serve(wire)
+    except WireClosedError:
+        status = 0
+    except WasiHostError as error:
+        _say(wire, messages.Failed(reason=str(error)[: messages.MAX_DETAIL_CHARACTERS]))
+        status = 1
+    except BaseException as error:  # the last words of a worker; its parent keeps them to itself
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.stderr.flush()
+        status = 1
+    os._exit(status)
+
+
+def _die_with(parent: int) -> None:
+    """Ask the kernel to end this process with its parent, where it can, and end it now if that is gone already."""
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+    if parent and os.getppid() != parent:
+        os._exit(0)
+    # Ctrl-C in the terminal is the parent's business, even where this process shares its session.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def _take_end() -> End:
+    """Move the wire away from the standard descriptors, which a guest could be given."""
+    incoming, outgoing = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
+    if stat.S_ISSOCK(os.fstat(incoming).st_mode):
+        os.close(outgoing)
+        return SocketEnd(socket.socket(fileno=incoming))
+    return PipeEnd(incoming, outgoing)
+
+
+def _say(wire: Wire, message: messages.FromWorker) -> None:
+    wire.send(messages.encode(message))
+
+
+def _hear(wire: Wire) -> tuple[messages.ToWorker, list[int]]:
+    frame = wire.receive(MAX_FRAME_BYTES)
+    if frame is None:
+        raise WireClosedError
+    return messages.decode_to_worker(frame[0]), frame[1]
+
+
+def _serve(wire: Wire) -> None:
+    from wasihost import __version__
+
+    load, _ = _hear(wire)
+    if not isinstance(load, messages.Load) or load.protocol != messages.PROTOCOL:
+        raise WasiHostError("the parent speaks another version of the protocol")
+    ready = _load(load)
+    _say(wire, messages.Loaded(protocol=messages.PROTOCOL, version=__version__))
+    configure, descriptors = _hear(wire)
+    if not isinstance(configure, messages.Configure):
+        raise WasiHostError("a worker is configured before its first run")
+    pages = HotPages()  # opens a file that is out of reach behind the walls
+    setting = _setting(ready, configure, descriptors)
+    standing = _enclose(setting, configure, descriptors)
+    # From here on no thread may exist that was started before the walls were: they hold for its children only.
+    threads.submit_and_wait(lambda: _Worker(wire, setting, pages, standing).serve())
+
+
+def _load(load: messages.Load) -> Ready:
+    from pathlib import Path
+
+    from wasihost.image.store import Located
+    from wasihost.image.store import load as load_image
+
+    return load_image(
+        Located(
+            name=load.runtime,
+            metered=load.metered,
+            compiled=Path(load.compiled),
+            image=Path(load.image),
+            stdlib=Directory(host=load.stdlib, guest=load.stdlib_guest) if load.stdlib else None,
+            memory_bytes=load.memory_bytes,
+        )
+    )
+
+
+def _setting(ready: Ready, configure: messages.Configure, descriptors: list[int]) -> Setting:
+    given = iter(descriptors)
+    directories: list[Directory | None] = []
+    for grant in configure.grants:
+        if grant.overlay:
+            directories.append(None)
+            continue
+        host = grant.path or f"/proc/self/fd/{next(given)}"
+        directories.append(Directory(host=host, guest=grant.guest, writable=grant.writable))
+    return Setting(ready, configure.grants, directories)
+
+
+def _enclose(setting: Setting, configure: messages.Configure, descriptors: list[int]) -> Standing:
+    from wasihost.containment.walls.enclosure import Enclosure, enclose
+
+    given = iter(descriptors)
+    readable: list[int | str] = []
+    writable: list[int | str] = []
+    if setting.ready.stdlib is not None:
+        readable.append(setting.ready.stdlib.host)
+    for grant in configure.grants:
+        if not grant.overlay:
+            (writable if grant.writable else readable).append(grant.path or next(given))
+    if configure.overlays is not None:
+        writable.append(configure.overlays or next(given))
+    return enclose(
+        Enclosure(
+            readable=readable,
+            writable=writable,
+            data_bytes=2 * configure.memory_bytes + HEAP_BYTES,
+            address_bytes=GUEST_ADDRESSES_BYTES + HEAP_BYTES,
+            open_files=configure.open_files + DESCRIPTORS,
+            file_bytes=configure.file_bytes,
+        )
+    )
+
+
+class _Worker:
+    """Makes runs on the thread that calls `serve`."""
+
+    def __init__(self, wire: Wire, setting: Setting, pages: HotPages, standing: Standing) -> None:
+        self._wire = wire
+        self._setting = setting
+        self._pages = pages
+        self._standing = standing
+
+    def serve(self) -> None:
+        """Tell which walls stand, then run whatever comes, until the parent is gone or the worker is worn."""
+        self._warm_up()
+        _say(self._wire, messages.Ready(walls=list(self._standing.walls), missing=list(self._standing.missing)))
+        for left in reversed(range(RUNS)):
+            guest = self._prepare()
+            execute, descriptors = _hear(self._wire)
+            if not isinstance(execute, messages.Execute):
+                raise WasiHostError("a configured worker takes runs only")
+            self._run(guest, execute, descriptors, worn=not left)
+
+    def _prepare(self) -> Guest:
+        guest = prepare(self._setting.ready.code, self._setting.ready.image)
+        self._pages.populate(guest)
+        return guest
+
+    def _warm_up(self) -> None:
+        """Make one run of our own, and remember which pages it touched: the program of everybody touches the same."""
+        ready = self._setting.ready
+        request = Request(
+            kind="code", source=WARM_UP, name="<string>", is_file=False, argv=["-c"], path="", env={}, inputs="{}",
+            grants=[], stream=False, value_bytes=0,
+        ).encode()  # fmt: skip
+        guest = prepare(ready.code, ready.image)
+        surroundings = Surroundings(
+            directories=[] if ready.stdlib is None else [ready.stdlib],
+            fuel=10**11 if ready.code.engine.metered else None,
+            deadline_seconds=10.0,
+            on_stdout=lambda _: self._pages.record(guest, ready.image.layout.memory_bytes),
+        )
+        run = Run(ready.code, ready.image, surroundings, [], reply_bytes=MESSAGE_BYTES, prepared=guest)
+        execution = run.execute(request)
+        if execution.end.ending is not Ending.RETURNED:
+            raise WasiHostError(f"a first program does not run: {execution.end.detail or execution.end.ending.value}")
+
+    def _run(self, guest: Guest, execute: messages.Execute, descriptors: list[int], *, worn: bool) -> None:
+        inherits = execute.stdin_descriptor
+        if inherits:
+            # The engine can pass on the standard input of this process only. It may read ahead, so it is used once.
+            opened = descriptors.pop()
+            os.dup2(opened, 0)
+            os.close(opened)
+        directories, paths, writable = self._directories(execute, descriptors)
+        folders = [(os.open(path, OPEN_DIRECTORY), limit) for path, limit in writable]
+        outlets = [_Outlet(self, 1, execute), _Outlet(self, 2, execute)]
+        surroundings = Surroundings(
+            directories=directories,
+            stdin=None if inherits else execute.stdin,
+            fuel=execute.fuel,
+            memory_bytes=execute.memory_bytes,
+            deadline_seconds=execute.deadline_seconds,
+            output_bytes=execute.output_bytes,
+            output_ends_run=execute.output_ends_run,
+            open_files=execute.open_files,
+            host_calls=execute.host_calls,
+            disk=disk_hook(folders, disk_bytes=execute.disk_bytes, disk_files=execute.disk_files),
+            on_stdout=outlets[0],
+            on_stderr=outlets[1],
+        )
+        ready = self._setting.ready
+        run = Run(ready.code, ready.image, surroundings, paths, reply_bytes=execute.reply_bytes, prepared=guest)
+        # Whatever hangs, and even when the parent is gone: the kernel's default for this signal is to end the process.
+        signal.setitimer(signal.ITIMER_REAL, execute.deadline_seconds + OUTLIVE_SECONDS)
+        try:
+            execution = run.execute(execute.request)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for descriptor in [*descriptors, *[folder for folder, _ in folders]]:
+                os.close(descriptor)
+        ending = execution.end.ending
+        worn = worn or inherits or ending in _WORN
+        self.send(_done(execution, [outlet.complete for outlet in outlets], worn=worn))
+
+    def _directories(
+        self, execute: messages.Execute, descriptors: list[int]
+    ) -> tuple[list[Directory], list[str], list[tuple[str, FolderLimit | None]]]:
+        """Return the engine's directories, the guest paths of the grants, and the writable ones with their limits."""
+        ready = self._setting.ready
+        directories = [] if ready.stdlib is None else [ready.stdlib]
+        copies = iter(execute.overlays or [f"/proc/self/fd/{number}" for number in descriptors])
+        paths: list[str] = []
+        writable: list[tuple[str, FolderLimit | None]] = []
+        for grant, directory in zip(self._setting.grants, self._setting.directories, strict=True):
+            found = directory or Directory(host=next(copies), guest=grant.guest, writable=True)
+            directories.append(found)
+            paths.append(grant.guest)
+            if found.writable:
+                limit = grant.limit and FolderLimit(
+                    guest=grant.guest, disk_bytes=grant.limit[0], disk_files=grant.limit[1]
+                )
+                writable.append((found.host, limit))
+        return directories, paths, writable
+
+    def send(self, message: messages.FromWorker) -> None:
+        """Tell the parent."""
+        self._wire.send(messages.encode(message))
+
+
+class _Outlet:
+    """Sends what the guest prints as it is printed, as far as the parent keeps it."""
+
+    __slots__ = ("_room", "_stream", "_worker", "complete")
+
+    def __init__(self, worker: _Worker, stream: int, execute: messages.Execute) -> None:
+        self._worker = worker
+        self._stream = stream
+        self.complete = True
+        # When the end of a flood is kept and its middle is not, only the first part is sent on the way.
+        held = not execute.streams and not execute.output_ends_run
+        self._room = (execute.output_bytes + 1) // 2 if held else sys.maxsize
+
+    def __call__(self, data: bytes) -> None:
+        if len(data) > self._room:
+            self.complete = False
+            data = data[: self._room]
+        self._room -= len(data)
+        if data:
+            self._worker.send(messages.Output(stream=self._stream, data=data))
+
+
+def _done(execution: Execution, complete: list[bool], *, worn: bool) -> messages.Done:
+    return messages.Done(
+        ending=execution.end.ending.value,
+        detail=execution.end.detail[: messages.MAX_DETAIL_CHARACTERS],
+        exit_code=execution.end.exit_code,
+        reply=execution.reply,
+        stdout=None if complete[0] and not execution.stdout[1] else execution.stdout,
+        stderr=None if complete[1] and not execution.stderr[1] else execution.stderr,
+        fuel_consumed=execution.fuel_consumed,
+        memory_bytes=execution.memory_bytes,
+        cpu_seconds=execution.cpu_seconds,
+        wall_seconds=execution.wall_seconds,
+        worn=worn,
+    )

@@ -1,0 +1,439 @@
+"""What carries runs out for sandboxes: a runtime, open directories, and the process or processes around the engine.
+
+Limits and environment come with each program, so that one runner can serve sandboxes that differ in nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from wasihost.capabilities.paths import OpenedPreopens, guest_path_of, open_preopens
+from wasihost.capabilities.usage import DiskAccount
+from wasihost.conclusion import conclude
+from wasihost.containment.job import PROCESS_WALLS, Control, Grant, Job, default_size
+from wasihost.engine.mapping import SLOTS
+from wasihost.errors import ClosedError, ConfigError, InvalidLimitsError
+from wasihost.image.protocol import MESSAGE_BYTES, Request
+from wasihost.limits import UNMETERED, WASM_PAGE_BYTES, Limits
+from wasihost.runtime.cache import cache_root
+
+if TYPE_CHECKING:
+    from wasihost.capabilities.overlay import OverlayCopy
+    from wasihost.capabilities.preopen import Preopen, Scratch
+    from wasihost.containment.direct import Direct
+    from wasihost.containment.launchers import Launcher
+    from wasihost.containment.pool import Pool
+    from wasihost.image.store import Ready
+    from wasihost.progress import Progress
+    from wasihost.result import RunResult
+    from wasihost.source import Source
+
+Containment = Literal["process", "in-process"]
+CONTAINMENTS: Final = ("process", "in-process")
+MAX_WORKERS: Final = 1024
+
+_ready: dict[tuple[str, bool], Ready] = {}
+_ready_lock = threading.Lock()
+
+
+def _shared_ready(runtime: str, *, metered: bool, progress: Progress | None) -> Ready:
+    """Code and image are loaded once in a process and shared by all runners in it."""
+    from wasihost.image.store import make_ready
+
+    key = (f"{cache_root()}:{runtime}", metered)
+    ready = _ready.get(key)
+    if ready is None:
+        with _ready_lock:
+            ready = _ready.get(key)
+            if ready is None:
+                ready = _ready[key] = make_ready(runtime, metered=metered, progress=progress)
+    ready.code.engine.check_process()
+    return ready
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a runner is made of; two equal ones may share a runner.
+
+    Attributes:
+        runtime: Name of the runtime.
+        image: Name of the image.
+        metered: Whether fuel is counted.
+        containment: "process" or "in-process".
+        memory_bytes: The most that a run's limits will ask for; walls are built for it.
+        open_files: Likewise.
+        disk_bytes: Likewise.
+        workers: Most worker processes; None for one for each core.
+        require_walls: Walls without which nothing is run.
+        launcher: What starts the workers.
+    """
+
+    runtime: str
+    image: str
+    metered: bool
+    containment: Containment
+    memory_bytes: int
+    open_files: int
+    disk_bytes: int
+    workers: int | None = None
+    require_walls: frozenset[str] = frozenset()
+    launcher: Launcher | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What is run, with everything that was checked about it.
+
+    Attributes:
+        source: The program.
+        args: `sys.argv[1:]`.
+        inputs: JSON object of globals.
+        stdin: Bytes, or None for the host's own.
+        env: Environment variables.
+        limits: Budget.
+        on_stdout: Listener to standard output.
+        on_stderr: Listener to standard error.
+    """
+
+    source: Source
+    args: Sequence[str]
+    inputs: str
+    stdin: bytes | None
+    env: Mapping[str, str]
+    limits: Limits
+    on_stdout: Callable[[bytes], object] | None = None
+    on_stderr: Callable[[bytes], object] | None = None
+
+
+class Runner:
+    """Carries programs out. Thread-safe.
+
+    Args:
+        setup: What it is made of.
+        preopens: Directories to open.
+        progress: Told about downloads and compilations on first use.
+
+    Raises:
+        ConfigError: Something of it cannot be had.
+        RuntimeUnavailableError: The runtime cannot be had here and now.
+        EngineError: No worker can be started, or a required wall is missing.
+    """
+
+    def __init__(
+        self, setup: Setup, preopens: Iterable[Preopen | Scratch] = (), *, progress: Progress | None = None
+    ) -> None:
+        _check(setup)
+        self.setup = setup
+        self._users = 0
+        self._lock = threading.Lock()
+        ready = located = None
+        if setup.containment == "process":
+            from wasihost.image.store import locate
+
+            located = locate(setup.runtime, metered=setup.metered, progress=progress)
+            self._stdlib, least = located.stdlib, located.memory_bytes
+        else:
+            ready = _shared_ready(setup.runtime, metered=setup.metered, progress=progress)
+            self._stdlib, least = ready.stdlib, ready.image.layout.memory_bytes
+        if setup.memory_bytes // WASM_PAGE_BYTES * WASM_PAGE_BYTES < least:
+            raise InvalidLimitsError(
+                f"memory_bytes is {setup.memory_bytes}, and the interpreter of {setup.runtime} alone needs {least}: "
+                f"the least that works is {least} bytes ({least / 2**20:.0f} MiB)"
+            )
+        self.least_memory_bytes = least
+        reserved = [] if self._stdlib is None else [self._stdlib.guest]
+        self._opened: OpenedPreopens | None = open_preopens(
+            [*preopens], reserved=reserved, slots=SLOTS, forbidden=[cache_root()]
+        )
+        self._overlays: tuple[int, str] | None = None
+        try:
+            if any(entry.overlay for entry in self._opened.entries):
+                from wasihost.capabilities.scratch import make_scratch_folder  # few grants are overlays
+
+                path, descriptor = make_scratch_folder()
+                self._overlays = descriptor, path
+            self._carrier = self._make_carrier(ready, located)
+        except BaseException:
+            self._release(self._opened)
+            raise
+
+    def _make_carrier(self, ready: Any, located: Any) -> Direct | Pool:  # noqa: ANN401 - one of both is there
+        setup, opened = self.setup, self._opened
+        if opened is None:
+            raise ClosedError("the sandbox is closed")
+        grants = [
+            Grant(
+                guest=entry.guest,
+                writable=entry.writable,
+                descriptor=entry.descriptor,
+                engine_path=entry.engine_path,
+                host=str(entry.host),
+                overlay=entry.overlay,
+                limit=entry.limit,
+            )
+            for entry in opened.entries
+        ]
+        if ready is not None:
+            from wasihost.containment.direct import Direct
+
+            return Direct(ready, grants)
+        from wasihost.containment.pool import Pool
+
+        return Pool(
+            located,
+            grants=grants,
+            overlays=self._overlays,
+            open_files=setup.open_files,
+            file_bytes=setup.disk_bytes,
+            memory_bytes=setup.memory_bytes,
+            size=setup.workers or default_size(),
+            launcher=setup.launcher,
+            require_walls=setup.require_walls,
+        )
+
+    @property
+    def walls(self) -> tuple[str, ...]:
+        """What stands around each run."""
+        return self._carrier.walls
+
+    @property
+    def missing_walls(self) -> tuple[tuple[str, str], ...]:
+        """Which walls this machine lacks, each with the reason."""
+        return self._carrier.missing
+
+    def enclose(self) -> None:
+        """Put the operating system's walls around this whole process, for good.
+
+        Raises:
+            ConfigError: The runs are not made in this process.
+            EngineError: The process has other threads, which Landlock would not hold.
+        """
+        from wasihost.containment.direct import Direct
+
+        if not isinstance(self._carrier, Direct) or self._opened is None:
+            raise ConfigError('enclose() is for containment="in-process": workers enclose themselves')
+        self._carrier.enclose(self.setup.memory_bytes, self.setup.open_files, self.setup.disk_bytes)
+
+    @property
+    def size(self) -> int:
+        """How many runs are made at a time when many are asked for at once."""
+        return self.setup.workers or default_size()
+
+    def is_inside(self) -> bool:
+        """Whether the caller is a listener of a run that is under way and holds a worker."""
+        return self._carrier.is_inside()
+
+    def pids(self) -> list[int]:
+        """Process ids of the workers."""
+        return self._carrier.pids()
+
+    # -- runs ---------------------------------------------------------------------------------------------------------
+
+    def run(self, program: Program, control: Control | None = None) -> RunResult:
+        """Carry a program out and wait for its end.
+
+        Raises:
+            ClosedError: The runner was closed.
+            EngineError: The guest could not be set up, or this process was forked.
+            KeyboardInterrupt: Ctrl-C; the run is stopped first.
+        """
+        self._carrier.check_process()
+        opened = self._enter()
+        copies: list[OverlayCopy] = []
+        try:
+            if self._overlays is not None:
+                copies += self._copy_overlays(opened)
+            job = self._job(program, opened, copies)
+            execution = self._carrier.run(job, control or Control())
+            result = conclude(execution, program.limits, self.walls)
+            if copies:
+                from wasihost.capabilities.overlay import changes_of
+
+                changes = changes_of(copies)
+                result = replace(result, files_changed=changes.files, files_changed_omitted=changes.omitted)
+            return result
+        finally:
+            for copy in copies:
+                copy.remove()
+            self._leave()
+
+    def _copy_overlays(self, opened: OpenedPreopens) -> Iterator[OverlayCopy]:
+        from wasihost.capabilities.overlay import make_copy  # few grants are overlays
+
+        for entry in opened.entries:
+            if entry.overlay and self._overlays is not None:
+                yield make_copy(entry.descriptor, self._overlays[0], guest=entry.guest)
+
+    def _job(self, program: Program, opened: OpenedPreopens, copies: Sequence[OverlayCopy]) -> Job:
+        limits = program.limits
+        by_path = self._overlays is not None and self.setup.launcher is not None and self.setup.launcher.by_path
+        overlays = tuple(
+            (copy.descriptor, f"{self._overlays[1]}/{copy.name}" if by_path else f"/proc/self/fd/{copy.descriptor}")
+            for copy in copies
+            if self._overlays is not None
+        )
+        return Job(
+            request=self._request(program, opened),
+            stdin=program.stdin,
+            fuel=limits.fuel if isinstance(limits.fuel, int) else None,
+            memory_bytes=limits.memory_pages * WASM_PAGE_BYTES,
+            deadline_seconds=limits.deadline_seconds,
+            output_bytes=limits.output_bytes,
+            output_ends_run=limits.output_overflow == "end",
+            open_files=limits.open_files,
+            host_calls=limits.host_calls,
+            disk_bytes=limits.disk_bytes,
+            disk_files=limits.disk_files,
+            reply_bytes=MESSAGE_BYTES + limits.value_bytes + 4,
+            overlays=overlays,
+            watch=self._watch(opened, copies, limits),
+            on_stdout=program.on_stdout,
+            on_stderr=program.on_stderr,
+        )
+
+    def _watch(
+        self, opened: OpenedPreopens, copies: Sequence[OverlayCopy], limits: Limits
+    ) -> Callable[[], str | None] | None:
+        """Return what looks at the disk from outside while a worker runs: exact counting is the worker's business."""
+        folders = [(entry.descriptor, entry.limit) for entry in opened.entries if entry.writable]
+        folders += [(copy.descriptor, None) for copy in copies]
+        if not folders or self.setup.containment != "process":
+            return None
+        accounts: list[DiskAccount] = []
+
+        def look() -> str | None:
+            if not accounts:  # most runs are over before the first look
+                accounts.append(
+                    DiskAccount(folders=folders, disk_bytes=limits.disk_bytes, disk_files=limits.disk_files)
+                )
+            answer = accounts[0].allows(0, 0)
+            return answer if isinstance(answer, str) else None
+
+        return look
+
+    def _request(self, program: Program, opened: OpenedPreopens) -> bytes:
+        source = program.source
+        name, path, first = source.name, "", "-c"
+        if source.host is not None:
+            name = guest_path_of(source.host.resolve(), opened) or f"/{source.name}"
+            path, first = posixpath.dirname(name), name
+        elif source.kind == "module":
+            path, first = "/", "-m"
+        grants = [(entry.guest, entry.writable or entry.overlay) for entry in opened.entries]
+        if self._stdlib is not None:
+            grants.append((self._stdlib.guest, False))
+        return Request(
+            kind=source.kind,
+            source=source.text,
+            name=name,
+            is_file=source.host is not None,
+            argv=[first, *program.args],
+            path=path,
+            env=program.env,
+            inputs=program.inputs,
+            grants=grants,
+            stream=program.on_stdout is not None,
+            value_bytes=program.limits.value_bytes,
+        ).encode()
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not closed yet."""
+        return self._opened is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is under way."""
+        return self._users > 0
+
+    def folders(self) -> dict[str, Path]:
+        """Guest path and host path of every granted directory.
+
+        Raises:
+            ClosedError: The runner was closed.
+        """
+        opened = self._opened
+        if opened is None:
+            raise ClosedError("the sandbox is closed")
+        return opened.folders
+
+    def close(self) -> None:
+        """End the workers, close the granted directories, remove scratch folders; wait for runs under way first."""
+        while True:
+            with self._lock:
+                if not self._users:
+                    opened, self._opened = self._opened, None
+                    break
+            time.sleep(0.005)
+        if opened is not None:
+            self._carrier.close()
+            self._release(opened)
+
+    def _release(self, opened: OpenedPreopens) -> None:
+        if self._overlays is not None:
+            from wasihost.capabilities.scratch import remove_scratch_folder
+
+            (descriptor, path), self._overlays = self._overlays, None
+            remove_scratch_folder(path, descriptor)
+            os.close(descriptor)
+        opened.close()
+
+    def _enter(self) -> OpenedPreopens:
+        with self._lock:
+            if self._opened is None:
+                raise ClosedError("the sandbox is closed")
+            self._users += 1
+            return self._opened
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+
+
+def _check(setup: Setup) -> None:
+    if setup.containment not in CONTAINMENTS:
+        raise ConfigError(f'containment must be "process" or "in-process", not {setup.containment!r}')
+    if setup.image != "base":
+        raise ConfigError(f"there is no image {setup.image!r} of the runtime {setup.runtime}; there is: base")
+    workers = setup.workers
+    if workers is not None and (
+        isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= MAX_WORKERS
+    ):
+        raise ConfigError(f"workers must be from 1 to {MAX_WORKERS}, or None for one for each core, not {workers!r}")
+    known = {*PROCESS_WALLS, *_wall_names(), *([setup.launcher.name] if setup.launcher is not None else [])}
+    if unknown := setup.require_walls - known:
+        raise ConfigError(f"there is no wall {min(unknown)!r}; there are {', '.join(sorted(known))}")
+    if setup.containment == "in-process":
+        if setup.launcher is not None:
+            raise ConfigError('a launcher starts workers, and containment="in-process" has none')
+        if beyond := setup.require_walls - {"wasm"}:
+            raise ConfigError(
+                f'containment="in-process" has no wall but "wasm": {", ".join(sorted(beyond))} need '
+                f'containment="process"'
+            )
+
+
+def _wall_names() -> tuple[str, ...]:
+    from wasihost.containment.walls.enclosure import WALLS
+
+    return WALLS
+
+
+def metered(limits: Limits) -> bool:
+    """Whether fuel is counted under these limits."""
+    return limits.fuel is not UNMETERED
+
+
+def is_folder_of(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Return the identity of a folder: device and inode."""
+    status = os.stat(path)  # noqa: PTH116 - a Path object would cost more than the look
+    return status.st_dev, status.st_ino
