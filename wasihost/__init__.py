@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from wasihost.api import run_wasm_python
     from wasihost.capabilities.preopen import Preopen, Scratch
     from wasihost.capabilities.profile import Profile
+    from wasihost.containment.launchers import BWRAP, DOCKER, RUNSC, Launcher, docker_launcher
     from wasihost.limits import UNMETERED, Limits
     from wasihost.result import Denial, GuestError, Outcome, RunResult
     from wasihost.sandbox import INHERIT, Sandbox
@@ -16,25 +17,34 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "BWRAP": "wasihost.containment.launchers",
+    "DOCKER": "wasihost.containment.launchers",
     "Denial": "wasihost.result",
     "GuestError": "wasihost.result",
     "INHERIT": "wasihost.sandbox",
+    "Launcher": "wasihost.containment.launchers",
     "Limits": "wasihost.limits",
     "Outcome": "wasihost.result",
     "Preopen": "wasihost.capabilities.preopen",
     "Profile": "wasihost.capabilities.profile",
+    "RUNSC": "wasihost.containment.launchers",
     "RunResult": "wasihost.result",
     "Sandbox": "wasihost.sandbox",
     "Scratch": "wasihost.capabilities.preopen",
     "UNMETERED": "wasihost.limits",
+    "docker_launcher": "wasihost.containment.launchers",
     "run_wasm_python": "wasihost.api",
 }
 
 __all__ = [
+    "BWRAP",
+    "DOCKER",
     "INHERIT",
+    "RUNSC",
     "UNMETERED",
     "Denial",
     "GuestError",
+    "Launcher",
     "Limits",
     "Outcome",
     "Preopen",
@@ -43,6 +53,7 @@ __all__ = [
     "Sandbox",
     "Scratch",
     "__version__",
+    "docker_launcher",
     "errors",
     "run_wasm_python",
 ]

@@ -105,7 +105,7 @@ def _relay(listener: Listener | None, loop: asyncio.AbstractEventLoop, control: 
         except RuntimeError:  # the loop was closed
             delivery.close()
             raise _RunCancelledError from None
-        while not control.cancelled:
+        while not control.cancelled and not loop.is_closed():
             done, _ = concurrent.futures.wait([waiting], SLICE_SECONDS)
             if done:
                 waiting.result()

@@ -93,7 +93,7 @@ class RunResult:
         denials: What the program asked for and was not given, as it reported it itself.
         fuel_consumed: Wasm instructions used, None when unmetered.
         memory_peak_bytes: Size of the linear memory at the end (it never shrinks); the interpreter is in it.
-        wall_seconds: From the request to the reply.
+        wall_seconds: From the start of the run to its end; waiting for a free worker is not in it.
         cpu_seconds: CPU time of the thread that ran the guest.
         stdout_omitted_bytes: Bytes of standard output that were not kept.
         stderr_omitted_bytes: Bytes of standard error that were not kept.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from wasihost.capabilities.paths import OpenedPreopens, guest_path_of, open_preopens
 from wasihost.capabilities.usage import DiskAccount
 from wasihost.conclusion import conclude
-from wasihost.containment.job import PROCESS_WALLS, Control, Grant, Job, default_size
+from wasihost.containment.job import PROCESS_WALLS, Control, Grant, Job, default_size, inside
 from wasihost.engine.mapping import SLOTS
 from wasihost.errors import ClosedError, ConfigError, InvalidLimitsError
 from wasihost.image.protocol import MESSAGE_BYTES, Request
@@ -228,7 +228,7 @@ class Runner:
 
     def is_inside(self) -> bool:
         """Whether the caller is a listener of a run that is under way and holds a worker."""
-        return self._carrier.is_inside()
+        return id(self) in inside.get()
 
     def pids(self) -> list[int]:
         """Process ids of the workers."""
@@ -251,7 +251,12 @@ class Runner:
             if self._overlays is not None:
                 copies += self._copy_overlays(opened)
             job = self._job(program, opened, copies)
-            execution = self._carrier.run(job, control or Control())
+            nested = self.is_inside()
+            token = inside.set(inside.get() | {id(self)})
+            try:
+                execution = self._carrier.run(job, control or Control(), nested=nested)
+            finally:
+                inside.reset(token)
             result = conclude(execution, program.limits, self.walls)
             if copies:
                 from wasihost.capabilities.overlay import changes_of
@@ -367,7 +372,13 @@ class Runner:
         return opened.folders
 
     def close(self) -> None:
-        """End the workers, close the granted directories, remove scratch folders; wait for runs under way first."""
+        """End the workers, close the granted directories, remove scratch folders; wait for runs under way first.
+
+        Raises:
+            ConfigError: The caller is a listener of one of those runs, and would wait for itself.
+        """
+        if self.is_inside():
+            raise ConfigError("a listener cannot close the sandbox that makes the run it listens to")
         while True:
             with self._lock:
                 if not self._users:

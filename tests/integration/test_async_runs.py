@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -164,7 +164,7 @@ def test_a_closed_sandbox() -> None:
     asyncio.run(main())
 
 
-# -- listeners -----------------------------------------------------------------------------------------------------------
+# -- listeners ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["function", "coroutine"])
@@ -208,7 +208,7 @@ def test_a_listener_that_raises_ends_its_run_only(sandbox: Sandbox, kind: str) -
     async def afail(data: bytes) -> None:
         fail(data)
 
-    async def main() -> list[RunResult]:
+    async def main() -> tuple[RunResult, RunResult]:
         bad = sandbox.arun("print(1, flush=True)\nwhile True: pass", on_stdout=fail if kind == "function" else afail)
         return await asyncio.gather(bad, sandbox.arun("6 * 7"))
 
@@ -243,7 +243,7 @@ def test_a_listener_that_never_returns_does_not_outlast_the_deadline() -> None:
     assert close_within(sandbox, 10.0)
 
 
-# -- loops that end ------------------------------------------------------------------------------------------------------
+# -- loops that end ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore")  # what asyncio says about loops that are closed too early
@@ -301,7 +301,7 @@ def test_ended_loops_are_not_kept(sandbox: Sandbox) -> None:
     assert sum(loop() is not None for loop in loops) <= 1
 
 
-# -- amap ----------------------------------------------------------------------------------------------------------------
+# -- amap --------------------------------------------------------------------------------------------------------------
 
 
 async def counting(taken: list[int], count: int = 10**9) -> AsyncIterator[str]:
@@ -354,7 +354,7 @@ def test_leaving_amap_ends_what_was_under_way(sandbox: Sandbox) -> None:
 
 def test_amap_survives_bad_programs(sandbox: Sandbox) -> None:
     async def main() -> list[RunResult]:
-        codes = [
+        codes: list[Any] = [
             "1",
             "1/0",
             "import os; os.abort()",

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from cli_lab import COMMAND, environment, one_line, start, wasirun
 
+from wasihost.containment.walls.enclosure import available
 from wasihost.runtime import ensure_installed, find_runtime
 
 SMALL = "cpython-3.11"
@@ -263,11 +264,37 @@ def test_doctor_finds_everything_in_order() -> None:
     assert wasirun("runtime", "install", "cpython-3.15").returncode == 0
     done = wasirun("doctor")
     assert (done.returncode, done.stderr) == (0, "")
-    assert all(line.startswith("ok ") for line in done.stdout.splitlines())
+    # A wall or a launcher that is not here is nothing wrong.
+    assert all(re.match(r"ok  |no   (wall|launcher) ", line) for line in done.stdout.splitlines())
     assert re.search(r"wasmtime +\d+\.\d+\.\d+ \(the Python package is \d+", done.stdout)
     assert re.search(r"6 \* 7 is 42, in \d+\.\d ms on cpython-3\.15", done.stdout)
     assert "a file of the host that was not granted cannot be opened from inside" in done.stdout
-    assert re.search(r"wall +WebAssembly", done.stdout)
+    assert re.search(r"wall +wasm: around every run", done.stdout)
+    standing = available()
+    for wall in standing.walls:
+        assert re.search(rf"^ok +wall +{wall}: this system has it$", done.stdout, re.MULTILINE)
+    for wall, why in standing.missing:
+        assert f"{wall}: {why}" in done.stdout
+    walls = ", ".join(["wasm", "process", *standing.walls])
+    assert f"walls that stood around it: {walls}" in done.stdout
+    for name in ("bwrap", "docker", "runsc"):
+        assert re.search(rf"^(ok|no) +launcher +{name}: ", done.stdout, re.MULTILINE)
+
+
+def test_doctor_tries_the_launchers_out(tmp_path: Path) -> None:
+    fake = tmp_path / "bwrap"
+    fake.write_text("#!/bin/sh\necho bwrap: No permissions to create new namespace >&2\nexit 1\n")
+    fake.chmod(0o755)
+    done = wasirun("doctor", env=environment(PATH=f"{tmp_path}:/bin"))
+    assert done.returncode == 0
+    assert re.search(
+        r"^no +launcher +bwrap: installed, but it does not work: .*: bwrap: No permissions to create new namespace$",
+        done.stdout,
+        re.MULTILINE,
+    )
+    done = wasirun("doctor", env=environment(PATH=str(tmp_path / "none")))
+    assert "bwrap: not installed; the package is called bubblewrap" in done.stdout
+    assert "docker: not installed" in done.stdout
 
 
 def test_doctor_of_an_empty_cache_says_how_to_fill_it(tmp_path: Path) -> None:

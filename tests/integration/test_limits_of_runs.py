@@ -129,3 +129,14 @@ def test_open_files_are_counted_exactly(run: Any, folder: Path) -> None:
     again = "for _ in range(1000): open('/d/f').close()\nprint('ok')"
     assert run(again, preopens=grants, limits=Limits(open_files=1)).stdout == "ok\n"
     assert run("open('/d/f')", preopens=grants, limits=Limits(open_files=0)).error.type == "OSError"
+
+
+def test_host_calls_are_counted_exactly(run: Any) -> None:
+    code = "import time\nfor _ in range(100): time.sleep(1e-9)"
+    used = next(count for count in range(100, 140) if run(code, limits=Limits(host_calls=count)).exit_code == 0)
+    result = run(code, limits=Limits(host_calls=used - 1))
+    assert (result.outcome, result.exit_code) == (Outcome.HOST_CALL_LIMIT, None)
+    assert result.detail == f"the run made more than {used - 1} calls to the host"
+    with pytest.raises(errors.HostCallLimitError):
+        result.check()
+    assert run("6 * 7", limits=Limits(host_calls=10)).value == 42

@@ -176,7 +176,7 @@ def test_nothing_fails_when_all_is_well(judged: Soak) -> None:
 
 
 def test_a_lost_run_fails(judged: Soak) -> None:
-    judged.done.clear()
+    judged.done[0] = 0
     assert failed(judged) == ["runs that came back exactly once"]
 
 
@@ -188,14 +188,14 @@ def test_a_run_that_came_back_twice_fails(judged: Soak) -> None:
 def test_a_mixed_up_result_fails(judged: Soak) -> None:
     call = draw_call(1, 0, hostile_percent=0, cancels=False)
     other = RunResult(outcome=Outcome.EXITED, exit_code=0, stdout_bytes=b"somebody else's\n")
-    judged.done.clear()
+    judged.done[0] = 0
     judged._note(0, call, other, 0.0, 1.0, None)
     assert failed(judged) == ["wrong results"]
 
 
 def test_a_loss_that_no_kill_explains_fails(judged: Soak) -> None:
     call = draw_call(1, 0, hostile_percent=0, cancels=False)
-    judged.done.clear()
+    judged.done[0] = 0
     judged._note(0, call, RunResult(outcome=Outcome.HOST_FAILED, detail=KILLED), 1.0, 2.0, None)
     assert failed(judged) == ["runs lost without a kill that explains it"]
     judged.kills.append((1.5, 1.6))

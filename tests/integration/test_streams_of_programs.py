@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wasihost import Limits, Outcome, Preopen
+from wasihost import Limits, Outcome, Preopen, Sandbox
 
 INPUT: list[tuple[str, bytes, Any, bytes]] = [
     ("a = input('A? ')\nb = input('B? ')\n[a, b]", b"x\ny\n", ["x", "y"], b"A? B? "),
@@ -133,3 +133,13 @@ def test_text_files_are_utf8(run: Any, folder: Path) -> None:
     code = "f = open('/w/é.txt', 'w')\nf.write('漢')\nf.close()\nopen('/w/é.txt').read()"
     assert run(code, preopens=[Preopen(folder, "/w", writable=True)]).value == "漢"
     assert (folder / "é.txt").read_bytes() == "漢".encode()
+
+
+@pytest.mark.parametrize("containment", ["in-process", "process"])
+def test_a_stopped_run_says_nothing_twice(runtime: str, containment: str) -> None:
+    limits = Limits(deadline_seconds=0.1, output_bytes=2**24)
+    with Sandbox(runtime=runtime, containment=containment, limits=limits) as sandbox:
+        for _ in range(5):
+            result = sandbox.run("n = 0\nwhile True:\n  n += 1\n  print(n, flush=True)")
+            lines = result.stdout.splitlines()
+            assert lines == [str(number) for number in range(1, len(lines) + 1)], lines[-3:]

@@ -15,8 +15,11 @@ from pathlib import Path
 import pytest
 
 from wasihost import Limits, Outcome, Preopen, RunResult, Sandbox, errors, run_wasm_python
-from wasihost.engine import instance, threads
-from wasihost.engine.execute import Run as EngineRun
+from wasihost.containment.job import Control
+from wasihost.engine import threads
+from wasihost.engine.ending import CANCELLED
+from wasihost.runner import Program
+from wasihost.source import read_source
 
 Run = Callable[..., RunResult]
 
@@ -89,14 +92,20 @@ def test_callback_that_runs_another_program(default_run: Run) -> None:
     assert (result.outcome, result.stdout, inner) == (Outcome.EXITED, "outer\nagain\n", [42, 42])
 
 
-def test_callback_that_closes_the_sandbox(default_run: Run) -> None:
-    """It waits for the run that calls it, whose deadline ends the wait."""
-    sandbox = Sandbox(limits=Limits(deadline_seconds=0.5))
-    started = time.monotonic()
-    result = sandbox.run("print('x')", on_stdout=lambda _: sandbox.close())
-    assert result.outcome is Outcome.DEADLINE_EXCEEDED
-    assert time.monotonic() - started < 1.5
-    time.sleep(0.1)
+@pytest.mark.parametrize("containment", ["process", "in-process"])
+def test_callback_that_closes_the_sandbox(default_run: Run, containment: str) -> None:
+    """It would wait for the run that calls it: it is told so, and the sandbox goes on."""
+    refused = []
+
+    def close(_data: bytes) -> None:
+        with pytest.raises(errors.ConfigError, match="a listener cannot close the sandbox") as caught:
+            sandbox.close()
+        refused.append(caught.value)
+
+    with Sandbox(containment=containment) as sandbox:
+        result = sandbox.run("print('x')", on_stdout=close)
+        assert (result.outcome, result.stdout, len(refused)) == (Outcome.EXITED, "x\n", 1)
+        assert sandbox.run("1").value == 1
     with pytest.raises(errors.ClosedError):
         sandbox.run("1")
 
@@ -113,35 +122,35 @@ def test_interrupt_in_mid_run(default_run: Run) -> None:
         assert default_run("6 * 7").value == 42
 
 
-def test_cancel_from_another_thread(default_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[EngineRun] = []
-    prepare = Sandbox._prepare
+def program_of(code: str) -> Program:
+    return Program(source=read_source(code, script=None, module=None, filename="x"), args=(), inputs="{}", stdin=b"",
+                   env={}, limits=Limits())  # fmt: skip
 
-    def remember(*args: object, **kwargs: object) -> EngineRun:
-        made.append(prepare(*args, **kwargs))  # type: ignore[arg-type]
-        return made[-1]
 
-    monkeypatch.setattr(Sandbox, "_prepare", remember)
-    for program in ("while True: pass", "import time\ntime.sleep(1e9)"):
-        threading.Timer(0.2, lambda: [run.cancel() for run in made[-1:]]).start()
-        started = time.monotonic()
-        result = default_run(program)
-        assert (result.outcome, result.detail) == (Outcome.CANCELLED, "the run was cancelled")
-        assert time.monotonic() - started < 0.7
-    made[-1].cancel()  # harmless afterwards
+@pytest.mark.parametrize("containment", ["process", "in-process"])
+def test_cancel_from_another_thread(containment: str) -> None:
+    with Sandbox(containment=containment) as sandbox:
+        for code in ("while True: pass", "import time\ntime.sleep(1e9)"):
+            control = Control()
+            threading.Timer(0.2, control.cancel).start()
+            started = time.monotonic()
+            result = sandbox._runner.run(program_of(code), control)
+            assert (result.outcome, result.detail) == (Outcome.CANCELLED, "the run was cancelled")
+            assert time.monotonic() - started < 0.7
+            control.cancel()  # harmless afterwards
+        assert sandbox.run("6 * 7").value == 42
 
 
 def test_run_stopped_before_it_began_sets_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("a guest was made")
 
-    with Sandbox() as sandbox:
-        opened = sandbox._enter()
-        run = sandbox._prepare(opened, b"", None, None)
-        sandbox._leave()
+    with Sandbox(containment="in-process") as sandbox:
+        runner = sandbox._runner
+        run = runner._carrier._prepare(runner._job(program_of("1"), runner._opened, []))
         run.cancel()
         monkeypatch.setattr("wasihost.engine.execute.Guest", refuse)
-        assert threads.submit_and_wait(lambda: run.execute(b"")).end == instance.CANCELLED.end()
+        assert threads.submit_and_wait(lambda: run.execute(b"")).end == CANCELLED.end()
 
 
 def test_200_runs_at_once() -> None:
@@ -173,7 +182,7 @@ def test_nothing_piles_up(folder: Path, default_run: Run) -> None:
 
     def rounds(count: int) -> None:
         for number in range(count):
-            default_run(programs[number % 4], preopens=[Preopen(folder, "/d")])
+            default_run(programs[number % 4], preopens=[Preopen(folder, "/d")], containment="in-process")
 
     rounds(40)
     gc.collect()
@@ -193,11 +202,11 @@ def rss_kib() -> int:
 
 
 def test_failed_set_up_leaves_nothing_open(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Sandbox(preopens=[Preopen(folder, "/d")]) as sandbox:
+    with Sandbox(preopens=[Preopen(folder, "/d")], containment="in-process") as sandbox:
         sandbox.run("1")
         before = count_of_descriptors()
-        for entry in sandbox._opened.entries:  # type: ignore[union-attr]
-            object.__setattr__(entry, "engine_path", "/nowhere/at/all")
+        for grant in sandbox._runner._carrier._grants:
+            object.__setattr__(grant, "engine_path", "/nowhere/at/all")
         for _ in range(20):
             with pytest.raises(errors.EngineError, match=r"^cannot open the directory granted as /d$"):
                 sandbox.run("1")
@@ -206,7 +215,7 @@ def test_failed_set_up_leaves_nothing_open(folder: Path, monkeypatch: pytest.Mon
 
 
 def test_no_thread_to_be_had(default_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    default_run("1")
+    default_run("1", containment="in-process")
 
     def refuse(_self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -215,8 +224,8 @@ def test_no_thread_to_be_had(default_run: Run, monkeypatch: pytest.MonkeyPatch) 
         patch.setattr(threads, "_idle", [])
         patch.setattr(threading.Thread, "start", refuse)
         with pytest.raises(errors.EngineError, match="cannot start a thread with a deep stack for a guest"):
-            default_run("1")
-    assert default_run("6 * 7").value == 42
+            default_run("1", containment="in-process")
+    assert default_run("6 * 7", containment="in-process").value == 42
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
@@ -241,7 +250,12 @@ def test_forked_child_is_told(default_run: Run) -> None:
 def test_abandoned_thread_is_used_again(default_run: Run) -> None:
     release = threading.Event()
     before = threading.active_count()
-    result = default_run("print(1)", on_stdout=lambda _: release.wait(10), limits=Limits(deadline_seconds=0.2))
+    result = default_run(
+        "print(1)",
+        on_stdout=lambda _: release.wait(10),
+        limits=Limits(deadline_seconds=0.2),
+        containment="in-process",
+    )
     assert result.outcome is Outcome.DEADLINE_EXCEEDED
     release.set()
     time.sleep(0.1)

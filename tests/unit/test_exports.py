@@ -5,10 +5,14 @@ from __future__ import annotations
 import wasihost
 
 PUBLIC = [
+    "BWRAP",
+    "DOCKER",
     "INHERIT",
+    "RUNSC",
     "UNMETERED",
     "Denial",
     "GuestError",
+    "Launcher",
     "Limits",
     "Outcome",
     "Preopen",
@@ -17,6 +21,7 @@ PUBLIC = [
     "Sandbox",
     "Scratch",
     "__version__",
+    "docker_launcher",
     "errors",
     "run_wasm_python",
 ]
@@ -45,7 +50,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_public_classes_are_frozen_where_users_hold_them() -> None:
     import dataclasses
 
-    for name in ("Denial", "GuestError", "Limits", "Preopen", "RunResult", "Scratch", "Profile"):
+    for name in ("Denial", "GuestError", "Launcher", "Limits", "Preopen", "RunResult", "Scratch", "Profile"):
         kind = getattr(wasihost, name)
         assert dataclasses.is_dataclass(kind), name
         assert kind.__dataclass_params__.frozen, name

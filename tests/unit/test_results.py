@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from wasihost import errors
-from wasihost.result import CHECK_ERRORS, GuestError, Outcome, RunResult
+from wasihost.result import CHECK_ERRORS, FileChange, GuestError, Outcome, RunResult
 
 FAILED = GuestError(type="ValueError", message="no", traceback="Traceback…")
 
@@ -55,3 +55,15 @@ def test_text_of_bytes_that_are_no_text() -> None:
 def test_truncated(out: int, err: int, truncated: bool) -> None:
     result = RunResult(outcome=Outcome.EXITED, stdout_omitted_bytes=out, stderr_omitted_bytes=err)
     assert result.truncated is truncated
+
+
+def test_a_change_of_a_file_is_a_value() -> None:
+    change = FileChange(kind="added", path="/data/x", size_bytes=1, content=b"x")
+    assert change == FileChange(kind="added", path="/data/x", size_bytes=1, content=b"x")
+    assert change != FileChange(kind="changed", path="/data/x", size_bytes=1, content=b"x")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        change.path = "/etc"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        FileChange("added", "/data/x")  # type: ignore[misc]
+    result = RunResult(outcome=Outcome.EXITED)
+    assert (result.files_changed, result.files_changed_omitted) == ((), 0)

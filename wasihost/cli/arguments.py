@@ -40,6 +40,12 @@ OPTIONS: Final = (
     Option(
         "--allow-write", "HOST[::GUEST]", "Let the program read, change and remove in this folder.", repeatable=True
     ),
+    Option(
+        "--overlay",
+        "HOST[::GUEST]",
+        "Let the program change a copy of this folder, and list the changes at the end; the folder stays as it is.",
+        repeatable=True,
+    ),
     Option("--allow-env", "NAME", "Pass on this variable of the host's environment.", repeatable=True),
     Option("--env", "NAME=VALUE", "Set a variable of the program's environment.", repeatable=True),
     Option("--fuel", "COUNT", "Wasm instructions: 500M, 5G (powers of 1000), or unmetered.", default="100G"),
@@ -48,9 +54,19 @@ OPTIONS: Final = (
     Option("--output", "SIZE", "Standard output and standard error, each.", default="1M"),
     Option("--output-overflow", "end|truncate", "Past --output: end the run, or let it go on unheard.", default="end"),
     Option("--open-files", "COUNT", "Files and folders held open at a time.", default="256"),
+    Option("--disk", "SIZE", "Bytes that may be added to all writable folders together.", default="1G"),
+    Option("--files", "COUNT", "Files, folders and links that may be added to them.", default="10000"),
+    Option("--host-calls", "COUNT", "Calls that the host answers: output, sleeps.", default="1000000"),
     Option("--runtime", "NAME", "The CPython build to use; `wasirun runtime list` shows them.", default="cpython-3.15"),
     Option("--image", "NAME", "The started interpreter to use.", default="base"),
     Option("--profile", "NAME|FILE", "Named grants and limits; options given here come on top.", default="none"),
+    Option(
+        "--require-wall",
+        "NAME",
+        "Run nothing unless this wall stands around the program; `wasirun doctor` lists them.",
+        repeatable=True,
+    ),
+    Option("--launcher", "bwrap|docker|runsc", "Run the program inside one more wall, which that program puts up."),
     Option("--json", "", "Print one JSON object at the end, with the program's output in it."),
     Option("--stats", "", "Say at the end, on standard error, what the run took."),
 )

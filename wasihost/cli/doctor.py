@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import sys
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import click
 
 from wasihost.cli import statuses
+from wasihost.cli.launchers import BAD, MISSING, OK, launchers_found
 from wasihost.cli.runtimes import folder_bytes, state_of
 from wasihost.cli.text import one_line
 from wasihost.cli.values import size_text
 from wasihost.errors import WasiHostError
 
-_LANDLOCK_CREATE_RULESET: Final = 444
-"""Number of the system call, the same on every architecture of Linux."""
-_LANDLOCK_VERSION: Final = 1
-_PR_GET_SECCOMP: Final = 21
-
 
 class Finding(NamedTuple):
-    """One line of the report; `sound` is False for what has to be mended."""
+    """One line of the report; only what has to be mended is `BAD`."""
 
     label: str
     text: str
-    sound: bool = True
+    mark: str = OK
 
 
 @click.command()
 def doctor() -> int:
-    """Print versions, cache, runtimes and walls, and run a small program as a test; exit 1 if something is wrong."""
+    """Print versions, cache, runtimes, walls and launchers, and run a small program as a test.
+
+    What says "no" would help and is not on this machine. The exit status is 1 when something is BAD.
+    """
     status = 0
     for finding in _findings():
-        mark = "ok  " if finding.sound else "BAD "
-        click.echo(f"{mark} {finding.label:10} {one_line(finding.text)}")
-        if not finding.sound:
+        click.echo(f"{finding.mark:4} {finding.label:10} {one_line(finding.text)}")
+        if finding.mark == BAD:
             status = statuses.CHECK_FAILED
     return status
 
@@ -47,10 +44,10 @@ def _findings() -> Iterator[Finding]:
     yield from _versions()
     cache = _cache()
     yield cache
-    if cache.sound:
+    if cache.mark == OK:
         yield from _runtimes()
     yield from _walls()
-    if cache.sound:
+    if cache.mark == OK:
         yield from _self_test()
 
 
@@ -68,7 +65,7 @@ def _versions() -> Iterator[Finding]:
 
         yield Finding("wasmtime", f"{native_version()} (the Python package is {version('wasmtime')})")
     except (ImportError, OSError, WasiHostError) as error:
-        yield Finding("wasmtime", f"cannot be loaded: {error}", sound=False)
+        yield Finding("wasmtime", f"cannot be loaded: {error}", mark=BAD)
 
 
 def _cache() -> Finding:
@@ -80,7 +77,7 @@ def _cache() -> Finding:
             return Finding("cache", f"{root} (made when it is first needed)")
         open_cache()
     except WasiHostError as error:
-        return Finding("cache", str(error), sound=False)
+        return Finding("cache", str(error), mark=BAD)
     return Finding("cache", f"{root}, {size_text(folder_bytes(root))}, trusted: only this user can write to it")
 
 
@@ -93,37 +90,23 @@ def _runtimes() -> Iterator[Finding]:
             text = {"-": "not installed", "installed": "installed, not compiled for this machine yet"}.get(state, state)
             yield Finding("runtime", f"{name}: {text}")
     except WasiHostError as error:
-        yield Finding("runtime", str(error), sound=False)
+        yield Finding("runtime", str(error), mark=BAD)
 
 
 def _walls() -> Iterator[Finding]:
-    yield Finding("wall", "WebAssembly: around every run")
-    unused = "not used: runs are in-process in this version"
-    abi = landlock_abi()
-    yield Finding("wall", f"Landlock: ABI {abi}, {unused}" if abi else "Landlock: this system has none")
-    there = has_seccomp()
-    yield Finding("wall", f"seccomp: available, {unused}" if there else "seccomp: this system has none")
+    from wasihost.containment.walls.enclosure import available
 
-
-def landlock_abi() -> int:
-    """Return the version of Landlock that the kernel offers, 0 when there is none; changes nothing."""
-    if sys.platform != "linux":
-        return 0
-    system = ctypes.CDLL(None, use_errno=True)
-    system.syscall.restype = ctypes.c_long
-    number = ctypes.c_long(_LANDLOCK_CREATE_RULESET)
-    return max(0, int(system.syscall(number, None, ctypes.c_size_t(0), ctypes.c_uint32(_LANDLOCK_VERSION))))
-
-
-def has_seccomp() -> bool:
-    """Whether the kernel can filter system calls; asks for this process's mode and changes nothing."""
-    if sys.platform != "linux":
-        return False
-    zero = ctypes.c_ulong(0)
-    return int(ctypes.CDLL(None, use_errno=True).prctl(ctypes.c_int(_PR_GET_SECCOMP), zero, zero, zero, zero)) >= 0
+    standing = available()
+    yield Finding("wall", "wasm: around every run")
+    for wall in standing.walls:
+        yield Finding("wall", f"{wall}: this system has it")
+    for wall, why in standing.missing:
+        yield Finding("wall", f"{wall}: {why}", mark=MISSING)
 
 
 def _self_test() -> Iterator[Finding]:
+    """Run a program and try to read a file, both in a worker; then the same inside each launcher there is."""
+    from wasihost.containment.walls.enclosure import available
     from wasihost.runtime import DEFAULT_RUNTIME, find_runtime
 
     try:
@@ -134,19 +117,27 @@ def _self_test() -> Iterator[Finding]:
         from wasihost.sandbox import Sandbox
 
         secret = os.path.abspath(__file__)  # noqa: PTH100 - a file that surely exists out here
-        with Sandbox() as sandbox:
+        with Sandbox(workers=1) as sandbox:
             product = sandbox.run("6 * 7")
             denied = sandbox.run(f"open({secret!r})")
+            walls, reasons = sandbox.walls, sandbox.missing_walls
     except WasiHostError as error:
-        yield Finding("self-test", f"no program can be run: {error}", sound=False)
+        yield Finding("self-test", f"no program can be run: {error}", mark=BAD)
         return
     milliseconds = product.wall_seconds * 1000
     if product.value == 42:
-        yield Finding("self-test", f"6 * 7 is 42, in {milliseconds:.1f} ms on {DEFAULT_RUNTIME}")
+        yield Finding("self-test", f"6 * 7 is 42, in {milliseconds:.1f} ms on {DEFAULT_RUNTIME}, in a worker process")
     else:
         yield Finding(
-            "self-test", f"6 * 7 gave {product.value!r} ({product.detail or product.outcome.value})", sound=False
+            "self-test", f"6 * 7 gave {product.value!r} ({product.detail or product.outcome.value})", mark=BAD
         )
     held = denied.exit_code == 1 and denied.error is not None and denied.error.type == "FileNotFoundError"
     words = "cannot be opened from inside" if held else "could be opened from inside, or the test did not get that far"
-    yield Finding("self-test", f"a file of the host that was not granted {words}", sound=held)
+    yield Finding("self-test", f"a file of the host that was not granted {words}", mark=OK if held else BAD)
+    yield Finding("self-test", f"walls that stood around it: {', '.join(walls)}")
+    for wall in available().walls:
+        if wall not in walls:
+            why = reasons.get(wall, "no reason is known")
+            yield Finding("self-test", f"the wall {wall} did not stand, although this system has it: {why}", mark=BAD)
+    for mark, text in launchers_found():
+        yield Finding("launcher", text, mark=mark)

@@ -27,6 +27,12 @@ def result_json(result: RunResult) -> str:
             "truncated": result.truncated,
             "stdout_omitted_bytes": result.stdout_omitted_bytes,
             "stderr_omitted_bytes": result.stderr_omitted_bytes,
+            "walls": [*result.walls],
+            "files_changed": [
+                {"kind": change.kind, "path": change.path, "size_bytes": change.size_bytes}
+                for change in result.files_changed
+            ],
+            "files_changed_omitted": result.files_changed_omitted,
         }
     )
 

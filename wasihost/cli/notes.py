@@ -17,14 +17,16 @@ from wasihost.cli.arguments import Line
 from wasihost.cli.text import shell_word, shown_name
 from wasihost.cli.values import default_guest, size_text
 from wasihost.limits import Limits
-from wasihost.result import Denial, Outcome, RunResult
+from wasihost.result import Denial, FileChange, Outcome, RunResult
 
 MAX_DENIALS: Final = 3
+MAX_CHANGES: Final = 20
 
 _RAISED_BY: Final = {
     Outcome.OUT_OF_FUEL: "--fuel raises it",
     Outcome.DEADLINE_EXCEEDED: "--deadline raises it",
     Outcome.OUTPUT_LIMIT: "--output raises it, --output-overflow truncate lets the program go on",
+    Outcome.HOST_CALL_LIMIT: "--host-calls raises it",
 }
 _NO_MODULE: Final = re.compile(r"No module named '([^\W\d]\w*)[\w.]*'")
 _TOO_MANY_FILES: Final = "[Errno 33]"
@@ -42,7 +44,7 @@ def notes_on(result: RunResult, *, line: Line, limits: Limits, preopens: Sequenc
     if result.error is not None and result.error.type == "OSError" and result.error.message.startswith(_TOO_MANY_FILES):
         notes.append(f"the program held {limits.open_files} files open, its limit (--open-files raises it)")
     if result.outcome is not Outcome.EXITED:
-        hint = _RAISED_BY.get(result.outcome)
+        hint = _disk_hint(result.detail) if result.outcome is Outcome.DISK_LIMIT else _RAISED_BY.get(result.outcome)
         detail = result.detail or f"the run ended: {result.outcome.value}"
         if result.outcome is Outcome.GUEST_CRASHED:
             detail = f"the interpreter inside crashed: {detail}"
@@ -50,6 +52,27 @@ def notes_on(result: RunResult, *, line: Line, limits: Limits, preopens: Sequenc
             detail = f"the host failed: {detail}"
         notes.append(f"{detail} ({hint})" if hint else detail)
     return notes
+
+
+def _disk_hint(detail: str) -> str:
+    """Return which option would have helped: none where a scratch folder of a profile has a limit of its own."""
+    if not detail.endswith("in its writable directories"):
+        return ""
+    return "--files raises it" if " files " in detail else "--disk raises it"
+
+
+def changes_on(result: RunResult) -> list[str]:
+    """Return a line for each file of an overlay that the run added, changed or removed, as far as they are few."""
+    notes = [_change_note(change) for change in result.files_changed[:MAX_CHANGES]]
+    more = len(result.files_changed) + result.files_changed_omitted - len(notes)
+    if more:
+        notes.append(f"and {more} more files that the program added, changed or removed (--json lists them)")
+    return notes
+
+
+def _change_note(change: FileChange) -> str:
+    what = size_text(change.size_bytes) if change.link_target is None else f"a link to {shown_name(change.link_target)}"
+    return f"{change.kind} {shown_name(change.path)}" + ("" if change.kind == "removed" else f" ({what})")
 
 
 # -- denials ----------------------------------------------------------------------------------------------------------
@@ -138,6 +161,6 @@ def _missing_module(result: RunResult, line: Line) -> str | None:
 
 def _is_granted(folder: Path, line: Line) -> bool:
     real = folder.resolve()
-    texts = [*line.values.get("allow_read", ()), *line.values.get("allow_write", ())]
+    texts = [text for option in ("allow_read", "allow_write", "overlay") for text in line.values.get(option, ())]
     hosts = [Path(text.rpartition("::")[0] if "::" in text else text).resolve() for text in texts]
     return any(host == real or host in real.parents for host in hosts)

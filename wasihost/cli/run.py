@@ -11,13 +11,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from wasihost.capabilities.preopen import Preopen, Scratch
 from wasihost.cli import statuses
 from wasihost.cli.arguments import Line
 from wasihost.cli.text import say, shown_name, write_all
-from wasihost.errors import EngineError, InvalidLimitsError, InvalidSourceError
+from wasihost.containment.required import check_required
+from wasihost.errors import ConfigError, EngineError, InvalidLimitsError, InvalidSourceError
 from wasihost.limits import Limits
 from wasihost.result import Outcome, RunResult
 from wasihost.runner import Runner, Setup
@@ -26,17 +27,21 @@ from wasihost.sandbox import INHERIT, make_program, make_setup, resolve_profile
 
 if TYPE_CHECKING:
     from wasihost.cli.bars import Bars
+    from wasihost.containment.launchers import Launcher
 
 SLICE_SECONDS: Final = 0.2
 """How long Ctrl-C may go unnoticed."""
 WATCHDOG_SECONDS: Final = 1.0
 """How long after its deadline a run may take to be over before the process is ended."""
+LAUNCHED_SECONDS: Final = 15.0
+"""The same where a launcher has to end what it started, such as a container."""
 
 OUTCOME_STATUS: Final = {
     Outcome.OUT_OF_FUEL: statuses.OUT_OF_FUEL,
     Outcome.DEADLINE_EXCEEDED: statuses.DEADLINE,
     Outcome.OUTPUT_LIMIT: statuses.OTHER_LIMIT,
     Outcome.DISK_LIMIT: statuses.OTHER_LIMIT,
+    Outcome.HOST_CALL_LIMIT: statuses.OTHER_LIMIT,
     Outcome.GUEST_CRASHED: statuses.GUEST_CRASHED,
     Outcome.CANCELLED: statuses.INTERRUPTED,
     Outcome.HOST_FAILED: statuses.HOST_FAILED,
@@ -49,6 +54,7 @@ _NOTHING: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 _MAX_PROGRAM_BYTES: Final = 256 * 2**20
+_MAX_STDIN_BYTES: Final = 2**30
 
 
 class Terminated(BaseException):
@@ -96,16 +102,19 @@ def _run(line: Line) -> int:
     output = Output()
     listeners = {} if given.get("json") else {"on_stdout": output.to(1), "on_stderr": output.to(2)}
     granted = resolve_profile(given.get("profile", "none"))
+    asked = _asked(given)
     # Read before anything is installed: what is wrong with a script is told at once. And behind the walls, no file can
     # be opened any more.
-    program = make_program(**_NOTHING | _arguments(line) | listeners, limits=limits, env=granted.make_env() | env)
+    program = make_program(
+        **_NOTHING | _arguments(line, asked.launcher) | listeners, limits=limits, env=granted.make_env() | env
+    )
     _import_what_comes_after(given)
-    runner = _enclosed(given, [*granted.preopens, *preopens], limits)
+    runner = _enclosed(given, [*granted.preopens, *preopens], limits, asked)
     result: RunResult | None = None
     # What is logged or raised on other threads from here on has a line of its own in the result. wasirun itself
     # writes to the descriptor.
     sys.stderr = None
-    with contextlib.closing(runner), _Watchdog(limits.deadline_seconds):
+    with contextlib.closing(runner), _Watchdog(limits.deadline_seconds, asked.end_seconds):
         try:
             result = runner.run(program)
         except OSError:
@@ -131,8 +140,9 @@ def _import_what_comes_after(given: dict[str, Any]) -> None:
 def _grants(given: dict[str, Any]) -> tuple[list[Preopen], dict[str, str], Limits]:
     from wasihost.cli import values  # a run without options does without
 
-    preopens = [values.preopen(text, "--allow-read", writable=False) for text in given.get("allow_read", ())]
+    preopens = [values.preopen(text, "--allow-read") for text in given.get("allow_read", ())]
     preopens += [values.preopen(text, "--allow-write", writable=True) for text in given.get("allow_write", ())]
+    preopens += [values.preopen(text, "--overlay", overlay=True) for text in given.get("overlay", ())]
     return preopens, values.environment(given.get("env", ()), given.get("allow_env", ())), _limits(given)
 
 
@@ -146,6 +156,9 @@ def _limits(given: dict[str, Any]) -> Limits:
         "deadline": ("deadline_seconds", values.seconds),
         "output": ("output_bytes", values.size_bytes),
         "open_files": ("open_files", values.count),
+        "disk": ("disk_bytes", values.size_bytes),
+        "files": ("disk_files", values.count),
+        "host_calls": ("host_calls", values.count),
     }
     fields = {
         field: read(given[key], "--" + key.replace("_", "-")) for key, (field, read) in readers.items() if key in given
@@ -165,11 +178,12 @@ def _limits(given: dict[str, Any]) -> Limits:
 def _in_options(error: InvalidLimitsError) -> InvalidLimitsError:
     """Name the option instead of the field that a library user would have set."""
     field, _, rest = str(error).partition(" ")
-    option = "--" + field.removesuffix("_bytes").removesuffix("_seconds").replace("_", "-")
+    short = "files" if field == "disk_files" else field.removesuffix("_bytes").removesuffix("_seconds")
+    option = "--" + short.replace("_", "-")
     return InvalidLimitsError(f"{option} {rest}")
 
 
-def _arguments(line: Line) -> dict[str, Any]:
+def _arguments(line: Line, launcher: Launcher | None) -> dict[str, Any]:
     """Return what `Sandbox.run` is to be called with."""
     arguments: dict[str, Any] = {"args": line.rest, "stdin": INHERIT}
     if line.kind == "script":
@@ -183,7 +197,17 @@ def _arguments(line: Line) -> dict[str, Any]:
         with open(0, "rb", closefd=False) as file:
             code = file.read(_MAX_PROGRAM_BYTES + 1)
         arguments |= {"code": code, "stdin": b"", "filename": "<stdin>"}
+    if launcher is not None and launcher.by_path and arguments["stdin"] is INHERIT:
+        arguments["stdin"] = _whole_stdin()
     return arguments
+
+
+def _whole_stdin() -> bytes:
+    """Read standard input to its end, for a worker that cannot be handed it; a terminal, which has none, is empty."""
+    if os.isatty(0):
+        return b""
+    with open(0, "rb", closefd=False) as file:
+        return file.read(_MAX_STDIN_BYTES + 1)
 
 
 def _check_script(path: str) -> None:
@@ -194,11 +218,41 @@ def _check_script(path: str) -> None:
         raise InvalidSourceError(f"there is no script {shown_name(path)}")
 
 
-def _enclosed(given: dict[str, Any], preopens: list[Preopen | Scratch], limits: Limits) -> Runner:
+class _Asked(NamedTuple):
+    """What the command line asks of the walls: those that must stand, and who puts up one more."""
+
+    require_walls: frozenset[str] = frozenset()
+    launcher: Launcher | None = None
+
+    @property
+    def end_seconds(self) -> float:
+        """How long after its deadline a run may take to be over."""
+        return WATCHDOG_SECONDS if self.launcher is None else LAUNCHED_SECONDS
+
+
+def _asked(given: dict[str, Any]) -> _Asked:
+    if "launcher" not in given and "require_wall" not in given:
+        return _Asked()
+    from wasihost.cli import values  # as in `_grants`
+    from wasihost.containment.job import PROCESS_WALLS
+    from wasihost.containment.launchers import READY_MADE
+    from wasihost.containment.walls.enclosure import WALLS
+
+    launcher = None
+    if "launcher" in given:
+        launcher = READY_MADE[values.choice(given["launcher"], "--launcher", [*READY_MADE])]
+    for name in given.get("require_wall", ()):
+        values.choice(name, "--require-wall", [*PROCESS_WALLS, *WALLS, *READY_MADE])
+        if name in READY_MADE and (launcher is None or launcher.name != name):
+            raise ConfigError(f"--require-wall {name} goes with --launcher {name}")
+    return _Asked(frozenset(given.get("require_wall", ())), launcher)
+
+
+def _enclosed(given: dict[str, Any], preopens: list[Preopen | Scratch], limits: Limits, asked: _Asked) -> Runner:
     """Return what carries the program out: this process, walled in, or a worker that is.
 
     This process cannot be walled in as a whole after it compiled or started a runtime, which leaves threads behind, and
-    not when scratch folders have to be removed at the end.
+    not when scratch folders or copies of folders have to be removed at the end.
     """
     setup = make_setup(
         limits=limits,
@@ -209,15 +263,20 @@ def _enclosed(given: dict[str, Any], preopens: list[Preopen | Scratch], limits: 
         require_walls=(),
         launcher=None,
     )
-    if all(isinstance(grant, Preopen) for grant in preopens):
+    plain = all(isinstance(grant, Preopen) and not grant.overlay for grant in preopens)
+    if plain and asked.launcher is None and "process" not in asked.require_walls:
         runner = _make_runner(setup, preopens)
         try:
             runner.enclose()
         except EngineError:
             runner.close()
         else:
+            check_required(asked.require_walls, runner.walls, runner.missing_walls)
             return runner
-    return _make_runner(replace(setup, containment="process", workers=1), preopens)
+    in_worker = replace(
+        setup, containment="process", workers=1, require_walls=asked.require_walls, launcher=asked.launcher
+    )
+    return _make_runner(in_worker, preopens)
 
 
 def _make_runner(setup: Setup, preopens: list[Preopen | Scratch]) -> Runner:
@@ -263,8 +322,9 @@ def _hear_termination() -> None:
 class _Watchdog:
     """Ends the process a while after the deadline, should a run or its clean-up hang in a host call."""
 
-    def __init__(self, deadline_seconds: float) -> None:
+    def __init__(self, deadline_seconds: float, end_seconds: float) -> None:
         self._deadline_seconds = deadline_seconds
+        self._end_seconds = end_seconds
         self._over = threading.Event()
 
     def __enter__(self) -> None:
@@ -274,7 +334,7 @@ class _Watchdog:
         """Stand by until the process ends: closing and the last words may hang too."""
 
     def _watch(self) -> None:
-        self._over.wait(self._deadline_seconds + WATCHDOG_SECONDS)
+        self._over.wait(self._deadline_seconds + self._end_seconds)
         say(f"the run was still going at its deadline of {self._deadline_seconds:g} s (--deadline sets another)")
         os._exit(statuses.DEADLINE)
 
@@ -301,6 +361,11 @@ def _report(result: RunResult, line: Line, limits: Limits, preopens: list[Preope
         from wasihost.cli.notes import notes_on  # most runs go well
 
         for note in notes_on(result, line=line, limits=limits, preopens=preopens):
+            say(note)
+    if result.files_changed and not line.values.get("json"):
+        from wasihost.cli.notes import changes_on
+
+        for note in changes_on(result):
             say(note)
     if line.values.get("stats"):
         from wasihost.cli.json_result import stats_line

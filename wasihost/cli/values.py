@@ -71,7 +71,7 @@ def count(text: str, option: str) -> int:
     return int(text)
 
 
-def preopen(text: str, option: str, *, writable: bool) -> Preopen:
+def preopen(text: str, option: str, *, writable: bool = False, overlay: bool = False) -> Preopen:
     """Read "HOST::GUEST", or "HOST" alone, for which the guest path follows from the host path.
 
     A relative path lies below "/" inside, because that is the program's current directory: `data` is "/data", `.` is
@@ -91,7 +91,7 @@ def preopen(text: str, option: str, *, writable: bool) -> Preopen:
                 f"as in {option} {shown_name(host)}::/{shown_name(name)}"
             )
     try:
-        return Preopen(host, guest, writable=writable)
+        return Preopen(host, guest, writable=writable, overlay=overlay)
     except InvalidPreopenError as error:
         raise InvalidPreopenError(f"{option}: {str(error).removeprefix('preopen: ')}") from None
 
@@ -147,6 +147,8 @@ def choice(text: str, option: str, known: Sequence[str]) -> str:
 
 def size_text(size: float) -> str:
     """Spell a size for a person: "48 MiB"."""
+    if size == 1:
+        return "1 byte"
     for unit in ("bytes", "KiB", "MiB"):
         if size < 1024:
             return f"{size:.0f} {unit}" if size >= 10 or size == int(size) else f"{size:.1f} {unit}"

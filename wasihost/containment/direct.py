@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import os
 import time
 from typing import TYPE_CHECKING, Final
@@ -77,8 +78,8 @@ class Direct:
         """
         self._ready.code.engine.check_process()
 
-    def run(self, job: Job, control: Control) -> Execution:
-        """Make a run.
+    def run(self, job: Job, control: Control, *, nested: bool = False) -> Execution:  # noqa: ARG002
+        """Make a run, beside any others.
 
         Raises:
             EngineError: The guest could not be set up.
@@ -86,7 +87,8 @@ class Direct:
         """
         self.check_process()
         run = self._prepare(job)
-        task = threads.submit(lambda: run.execute(job.request))
+        context = contextvars.copy_context()  # so that listeners know which run is theirs
+        task = threads.submit(lambda: context.run(run.execute, job.request))
         try:
             control.bind(run.cancel)
             if _is_over(task, job.deadline_seconds + GRACE_SECONDS):
@@ -135,10 +137,6 @@ class Direct:
             [grant.guest for grant in self._grants],
             reply_bytes=job.reply_bytes,
         )
-
-    def is_inside(self) -> bool:
-        """Runs are made beside each other, without a limit to their number."""
-        return False
 
     def pids(self) -> list[int]:
         """There are no workers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,8 @@ from wasihost.capabilities.usage import FolderLimit
 
 PROCESS_WALLS: Final = ("wasm", "process")
 """What stands around every run in a worker, besides what the operating system gives."""
+inside: Final[ContextVar[frozenset[int]]] = ContextVar("wasihost-inside", default=frozenset())
+"""Runners (by id) that make a run whose listener is the code in this context: it must not wait for that run."""
 SLICE_SECONDS: Final = 0.2
 """How long a signal may go unnoticed."""
 

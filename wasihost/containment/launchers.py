@@ -112,9 +112,9 @@ class Launcher:
         Raises:
             ConfigError: A path holds a character that this launcher cannot take.
         """
-        paths = {"read": _without_inner(read, write), "write": sorted(set(write))}
-        for path in (*paths["read"], *paths["write"]):
+        for path in (*read, *write):
             self._check_path(path)
+        paths = {"read": _without_inner(read, write), "write": sorted(set(write))}
         values = {"uid": str(_own("getuid")), "gid": str(_own("getgid")), "memory_bytes": str(memory_bytes)}
         values["name"] = name
         words: list[str] = []
@@ -164,7 +164,7 @@ class Launcher:
         return os.path.abspath(found)  # noqa: PTH100 - text in, text out
 
 
-def docker(
+def docker_launcher(
     *,
     image: str = DEFAULT_IMAGE,
     memory_bytes: int | None = None,
@@ -250,7 +250,7 @@ def _check_name(name: object) -> None:
 def _frozen(field: str, words: Any) -> Any:  # noqa: ANN401 - whatever was passed; tuples come back
     if isinstance(words, str) or not isinstance(words, Sequence):
         raise ConfigError(f"a launcher's {field} must be a tuple of words, not {words!r}")
-    frozen = []
+    frozen: list[str | tuple[str, ...]] = []
     for word in words:
         if isinstance(word, str):
             if "\0" in word:
@@ -283,7 +283,7 @@ def _check_words(words: Template, stop: tuple[str, ...]) -> None:
 
 def _kind_of(words: tuple[str, ...]) -> str:
     """Return what a group is repeated for: "read" or "write"."""
-    kinds = {name for word in words for name in _PLACEHOLDER.findall(word) if name in _PATHS}
+    kinds: set[str] = {name for word in words for name in _PLACEHOLDER.findall(word) if name in _PATHS}
     if len(kinds) != 1:
         raise ConfigError(f"a group of words in a launcher's argv_template needs {{read}} or {{write}}: {words!r}")
     return kinds.pop()
@@ -357,10 +357,10 @@ BWRAP: Final = Launcher(
 """bubblewrap: namespaces of its own for files, processes, network, users; of the host's files only what the worker
 reads. Needs bubblewrap 0.5 and user namespaces, and no root. Granted directories come as open descriptors."""
 
-DOCKER: Final = docker()
-"""A hardened container of `DEFAULT_IMAGE` for each worker; `docker` makes others."""
+DOCKER: Final = docker_launcher()
+"""A hardened container of `DEFAULT_IMAGE` for each worker; `docker_launcher` makes others."""
 
-RUNSC: Final = docker(runtime="runsc")
+RUNSC: Final = docker_launcher(runtime="runsc")
 """The same with gVisor, a kernel in user space: needs `runsc` among the runtimes of the Docker engine."""
 
 READY_MADE: Final = {launcher.name: launcher for launcher in (BWRAP, DOCKER, RUNSC)}

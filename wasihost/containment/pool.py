@@ -7,14 +7,14 @@ import threading
 import time
 import weakref
 from collections import deque
-from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from wasihost.containment import messages, nursery
 from wasihost.containment.job import PROCESS_WALLS, SLICE_SECONDS
 from wasihost.containment.process import WorkerProcess
+from wasihost.containment.required import check_required
 from wasihost.engine.ending import CANCELLED, Execution
-from wasihost.errors import ClosedError, EngineError, InvalidGrantError, WallsMissingError
+from wasihost.errors import ClosedError, EngineError, InvalidGrantError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from wasihost.containment.job import Control, Grant, Job
     from wasihost.containment.launchers import Launcher
     from wasihost.image.store import Located
-
-
-_inside: ContextVar[frozenset[int]] = ContextVar("wasihost-pools", default=frozenset())
-"""Pools (by id) whose workers wait for the code that runs in this context."""
 
 
 class _Waiter:
@@ -89,8 +85,13 @@ class Pool:
 
     # -- runs ---------------------------------------------------------------------------------------------------------
 
-    def run(self, job: Job, control: Control) -> Execution:
+    def run(self, job: Job, control: Control, *, nested: bool = False) -> Execution:
         """Make a run on the next free worker.
+
+        Args:
+            job: The run.
+            control: Cancels it.
+            nested: Whether the caller is a listener of a run of this pool, and holds one of its workers.
 
         Raises:
             ClosedError: The pool was closed.
@@ -103,21 +104,15 @@ class Pool:
             raise InvalidGrantError(
                 f"stdin=INHERIT cannot reach a worker inside {self._launcher.name}: read it here and pass the bytes"
             )
-        if self.is_inside():
+        if nested:
             return self._run_inside(job, control)
         worker = self._acquire(control)
         if worker is None:
             return Execution(end=CANCELLED.end())
-        token = _inside.set(_inside.get() | {id(self)})
         try:
             return worker.run(job, control)
         finally:
-            _inside.reset(token)
             self._release(worker)
-
-    def is_inside(self) -> bool:
-        """Whether this is called by a listener of one of the pool's own runs, which holds a worker already."""
-        return id(self) in _inside.get()
 
     def _run_inside(self, job: Job, control: Control) -> Execution:
         """Make a run on a worker of its own: waiting for one that waits for the caller would never end."""
@@ -291,9 +286,7 @@ class Pool:
             worker.configure(configure, descriptors)
             if self._launcher is not None:
                 worker.walls = (*worker.walls, self._launcher.name)
-            lacking = self._require_walls - {*PROCESS_WALLS, *worker.walls}
-            if lacking:
-                raise WallsMissingError(_lacking(lacking, worker.missing))
+            check_required(self._require_walls, (*PROCESS_WALLS, *worker.walls), worker.missing)
         except BaseException:
             worker.close()
             raise
@@ -323,12 +316,6 @@ class Pool:
             time.sleep(0.002)
         self._finalizer()
         self._idle.clear()
-
-
-def _lacking(lacking: frozenset[str], missing: Sequence[tuple[str, str]]) -> str:
-    reasons = dict(missing)
-    said = [f"{wall} ({reasons[wall]})" if wall in reasons else wall for wall in sorted(lacking)]
-    return f"required walls do not stand here: {'; '.join(said)}"
 
 
 def _end_all(processes: set[WorkerProcess], owner: int) -> None:

@@ -100,8 +100,8 @@ def _start(argv: Sequence[str], environment: dict[str, str]) -> Started | OSErro
     try:
         process = subprocess.Popen(  # noqa: S603 - the command line is this process's own
             list(argv),
-            stdin=others,
-            stdout=others,
+            stdin=others.fileno(),
+            stdout=others.fileno(),
             stderr=their_errors,
             env=environment,
             cwd="/",

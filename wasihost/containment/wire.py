@@ -151,6 +151,10 @@ class Wire:
             if not self._read() and not self._poll.poll(_milliseconds(until)):
                 return None
 
+    def has_news(self) -> bool:
+        """Whether something has arrived, or the other side is gone."""
+        return bool(self._buffer) or bool(self._poll.poll(0))
+
     def _take(self, limit: int) -> tuple[bytes, list[int]] | None:
         buffer = self._buffer
         if len(buffer) < HEADER.size:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 RUNS: Final = 2000
 """A worker is replaced after so many runs, so that nothing can pile up in it."""
-OUTLIVE_SECONDS: Final = 1.0
-"""How long after a deadline the kernel ends a worker whose parent does not."""
+OUTLIVE_SECONDS: Final = 0.08
+"""How long after a deadline the kernel ends a worker that its parent has not ended: that one may be gone, or busy."""
 WARM_UP: Final = b"print(1)\n"
 _WORN: Final = frozenset(Ending) - {Ending.RETURNED, Ending.EXITED}
 
@@ -201,7 +201,8 @@ class _Worker:
 
     def _prepare(self) -> Guest:
         guest = prepare(self._setting.ready.code, self._setting.ready.image)
-        self._pages.populate(guest)
+        if not self._wire.has_news():  # else the run waits already, and bringing pages in costs more than it spares
+            self._pages.populate(guest)
         return guest
 
     def _warm_up(self) -> None:

@@ -175,7 +175,7 @@ class Run:
             pending = guest.view(pointer + start, end - start) if 0 <= start < end <= MAILBOX_BYTES else None
         except GuestMemoryError:
             return None
-        if pending is None:
+        if pending is None or pending == guest.last_output:
             return None
         try:
             guest.captures[0].feed(pending)

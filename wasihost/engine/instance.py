@@ -92,6 +92,7 @@ class Guest:
         "deadline",
         "disk",
         "doorbell",
+        "last_output",
         "monotonic_start",
         "output_ends_run",
         "stop",
@@ -105,6 +106,7 @@ class Guest:
         self.doorbell: Callable[[Guest], None] | None = None
         self.disk: Callable[[Guest, int, int], bool] | None = None
         self.calls_left = 0
+        self.last_output = b""
         self._stop_wanted: Stop | None = None
         self._wake: threading.Event | None = None
         self._externs: dict[str, Extern] = {}

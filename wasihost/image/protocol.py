@@ -85,7 +85,10 @@ def decode_reply(raw: bytes, *, value_bytes: int) -> Reply:
     size = int.from_bytes(raw[:4], "little")
     if len(raw) < 4 or size > min(MESSAGE_BYTES, len(raw) - 4) or len(raw) - 4 - size > value_bytes:
         raise ValueError("the interpreter's reply makes no sense")
-    head = _json(raw[4 : 4 + size])
+    try:
+        head = _json(raw[4 : 4 + size])
+    except _TooLongError:
+        raise ValueError("the interpreter's reply makes no sense") from None
     body = raw[4 + size :]
     if not isinstance(head, dict):
         raise ValueError("the interpreter's reply makes no sense")
@@ -94,17 +97,35 @@ def decode_reply(raw: bytes, *, value_bytes: int) -> Reply:
         raise ValueError("the program left the interpreter broken")
     return Reply(
         exit_code=int(code),
-        value=_json(body) if body else None,
+        value=_value(body) if body else None,
         error=_error(head.get("error")),
         denials=_denials(head.get("denials")),
     )
 
 
+class _TooLongError(Exception):
+    """An integer with more digits than Python reads."""
+
+
+def _value(raw: bytes) -> Any:  # noqa: ANN401 - JSON is of any type
+    try:
+        return _json(raw)
+    except _TooLongError:
+        return None  # sound JSON, and nothing that this Python can hold: as a value that has no JSON form
+
+
 def _json(raw: bytes) -> Any:  # noqa: ANN401 - JSON is of any type
     try:
-        return json.loads(raw.decode(), parse_constant=_no_constant, parse_float=_finite)
+        return json.loads(raw.decode(), parse_constant=_no_constant, parse_float=_finite, parse_int=_integer)
     except (ValueError, RecursionError):
         raise ValueError("the interpreter's reply makes no sense") from None
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise _TooLongError from None
 
 
 def _finite(text: str) -> float:

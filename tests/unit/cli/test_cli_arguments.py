@@ -85,5 +85,8 @@ def test_help_shows_the_real_defaults() -> None:
     assert values.seconds(shown["deadline"], "") == limits.deadline_seconds
     assert values.size_bytes(shown["output"], "") == limits.output_bytes
     assert values.count(shown["open_files"], "") == limits.open_files
+    assert values.size_bytes(shown["disk"], "") == limits.disk_bytes
+    assert values.count(shown["files"], "") == limits.disk_files
+    assert values.count(shown["host_calls"], "") == limits.host_calls
     assert shown["output_overflow"] == limits.output_overflow
     assert shown["runtime"] == DEFAULT_RUNTIME

@@ -1,0 +1,10 @@
+from hostile.case import Case, Twin, printed
+from hostile.harness import rung
+
+CASE = Case(
+    title="the bell rung with an address and no command",
+    guest=rung(0xFFFFFFFF, 0),
+    options={"inputs": {"x": "y" * 100_000}},
+    expect=printed("1e-09\n"),
+    twin=Twin(granted="a bell that asks for nothing", guest=rung(0, 0), expect=printed("1e-09\n")),
+)

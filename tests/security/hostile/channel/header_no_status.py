@@ -1,0 +1,9 @@
+from hostile.case import Case, Twin, crashed, printed
+from hostile.harness import BROKEN, forged
+
+CASE = Case(
+    title="a header without a status",
+    guest=forged(b"{}"),
+    expect=crashed(BROKEN),
+    twin=Twin(granted="a sound reply", guest=forged(b'{"exit_code": 0}'), expect=printed()),
+)

@@ -1,0 +1,9 @@
+from hostile.case import Case, Twin, crashed, printed
+from hostile.harness import NONSENSE, forged
+
+CASE = Case(
+    title="a header that is not JSON",
+    guest=forged(b"\x00\x01\x02"),
+    expect=crashed(NONSENSE),
+    twin=Twin(granted="a sound reply", guest=forged(b'{"exit_code": 0}'), expect=printed()),
+)

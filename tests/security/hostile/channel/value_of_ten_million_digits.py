@@ -1,0 +1,13 @@
+from hostile.case import Case, Twin, crashed, gave
+from hostile.harness import NONSENSE, forged, forged_by
+
+CASE = Case(
+    title="an integer of ten million digits as a value",
+    guest=forged_by("(16).to_bytes(4, 'little') + b'{\"exit_code\": 0}' + b'9' * 8_000_000"),
+    expect=crashed(NONSENSE),
+    twin=Twin(
+        granted="one of four thousand digits",
+        guest=forged(b'{"exit_code": 0}', b"9" * 4000),
+        expect=gave(int("9" * 4000)),
+    ),
+)

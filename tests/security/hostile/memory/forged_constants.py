@@ -1,0 +1,23 @@
+from hostile.case import TRAPPED, Case, Twin, crashed, gave, printed
+
+CASE = Case(
+    title="a code object whose constants are fewer than it loads",
+    guest="""\
+def f(): return [1000, 2000, 'x', 3000.5]
+f.__code__ = f.__code__.replace(co_consts=())
+try:
+    f()
+except BaseException:
+    pass
+""",
+    expect={"cpython-3.15": printed(), "otherwise": crashed(TRAPPED, stderr=None)},
+    twin=Twin(
+        granted="other constants, as many",
+        guest="""\
+def f(): return 1000
+f.__code__ = f.__code__.replace(co_consts=tuple(7 if c == 1000 else c for c in f.__code__.co_consts))
+f()
+""",
+        expect=gave(7),
+    ),
+)

@@ -1,0 +1,13 @@
+from hostile.case import Case, Twin, printed, raised
+
+CASE = Case(
+    title="asking for the address of a name the old way",
+    guest="import socket\nsocket.gethostbyname('localhost')",
+    expect=raised("AttributeError"),
+    twin=Twin(
+        granted="the bytes that the host fetched, as standard input",
+        guest="import sys\nprint(sys.stdin.read())",
+        options={"stdin": b"the page"},
+        expect=printed("the page\n"),
+    ),
+)

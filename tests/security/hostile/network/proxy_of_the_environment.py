@@ -1,0 +1,13 @@
+from hostile.case import Case, Twin, printed, raised
+
+CASE = Case(
+    title="a proxy named by the environment",
+    guest="import urllib.request\nurllib.request.urlopen('http://example.invalid/')",
+    expect=raised("AttributeError"),
+    twin=Twin(
+        granted="the bytes that the host fetched, as standard input",
+        guest="import sys\nprint(sys.stdin.read())",
+        options={"stdin": b"the page"},
+        expect=printed("the page\n"),
+    ),
+)

@@ -1,0 +1,9 @@
+from hostile.case import EPERM, Case, Twin, printed, raised
+
+CASE = Case(
+    title="read-only: making a hard link",
+    guest="import os\nos.link('/d/a.txt', '/d/b.txt')",
+    grant="read",
+    expect=raised("PermissionError", EPERM),
+    twin=Twin(granted="the folder, writable", grant="write", expect=printed()),
+)

@@ -1,0 +1,9 @@
+from hostile.case import EPERM, Case, Twin, printed, raised
+
+CASE = Case(
+    title="read-only: opening for reading with O_CREAT",
+    guest="import os\nos.close(os.open('/d/new', os.O_RDONLY | os.O_CREAT))",
+    grant="read",
+    expect=raised("PermissionError", EPERM),
+    twin=Twin(granted="the folder, writable", grant="write", expect=printed()),
+)

@@ -1,0 +1,9 @@
+from hostile.case import EPERM, Case, Twin, printed, raised
+
+CASE = Case(
+    title="read-only: creating a file that must be new",
+    guest="open('/d/new', 'x').close()",
+    grant="read",
+    expect=raised("PermissionError", EPERM),
+    twin=Twin(granted="the folder, writable", grant="write", expect=printed()),
+)

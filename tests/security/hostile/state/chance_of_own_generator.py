@@ -1,0 +1,18 @@
+from hostile.case import ALL_DIFFERENT, ALL_EQUAL, Case, Twin, gave
+
+CASE = Case(
+    title="five runs that draw the same chance: own generator",
+    guest="import random\nrandom.Random().random()",
+    runs=5,
+    expect=gave(ALL_DIFFERENT),
+    twin=Twin(
+        granted="a seed, which is obeyed",
+        guest="""\
+import random
+random.seed(7)
+random.random()
+""",
+        runs=5,
+        expect=gave(ALL_EQUAL),
+    ),
+)

@@ -1,0 +1,29 @@
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from hostile.case import DEFAULT_RUNTIME_ONLY, Case, Twin, printed, stopped
+from hostile.furniture import meanwhile
+
+from wasihost import Limits
+
+
+@contextlib.contextmanager
+def busy(folder: Path) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(meanwhile(lambda: sum(range(1000))))
+        yield
+
+
+CASE = Case(
+    title="a loop without end while four threads of the host keep Python's lock busy",
+    guest="while True: pass",
+    around=busy,
+    options={"limits": Limits(deadline_seconds=0.3)},
+    expect=stopped(),
+    late_seconds=1.0,
+    twin=Twin(options={}, granted="a program that ends", guest="print('through')", expect=printed("through\n")),
+    runtimes=DEFAULT_RUNTIME_ONLY,
+    because="the clock is the host's",
+)
