@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # for `python bench/startup.py` in a source tree that is not installed
+
+from bench.common import machine, machine_line, summary  # noqa: E402 - found through the line above
 
 RUNTIMES = ("cpython-3.15", "cpython-3.12", "cpython-3.11")
 REPEATS = 200
@@ -74,15 +75,6 @@ def times_of(work: Callable[[], bytes], repeats: int) -> list[float]:
         if number >= 2:
             seconds.append(elapsed)
     return seconds
-
-
-def summary(seconds: list[float]) -> dict[str, float]:
-    ordered = sorted(seconds)
-    return {
-        "median_ms": round(statistics.median(ordered) * 1000, 3),
-        "best_ms": round(ordered[0] * 1000, 3),
-        "p95_ms": round(ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))] * 1000, 3),
-    }
 
 
 def in_process(runtime: str, repeats: int) -> dict[str, Any]:
@@ -171,39 +163,12 @@ def first_run_here(runtime: str) -> dict[str, Any]:
     return {"runtime": runtime, "steps": steps, "total_seconds": round(total, 2)}
 
 
-# -- the machine ------------------------------------------------------------------------------------------------------
-
-
-def machine() -> dict[str, Any]:
-    from wasihost.engine.engine import native_version
-
-    return {
-        "cpu": cpu_model(),
-        "cores": os.cpu_count(),
-        "kernel": f"{platform.system()} {platform.release().split('-')[0]}",
-        "python": platform.python_version(),
-        "wasmtime": native_version(),
-    }
-
-
-def cpu_model() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return f"{line.split(':', 1)[1].strip()} ({platform.machine()})"
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
 # -- printing ---------------------------------------------------------------------------------------------------------
 
 
 def as_text(report: dict[str, Any]) -> str:
-    about = report["machine"]
     lines = [
-        f"machine: {about['cpu']}, {about['cores']} cores, {about['kernel']}, Python {about['python']}, "
-        f"Wasmtime {about['wasmtime']} (native); {report['date']}; medians of {report['repeats']}",
+        machine_line(report["machine"], f"medians of {report['repeats']}"),
         "",
         f"{PROGRAM} in a fresh interpreter, in this process      median      best       p95",
     ]

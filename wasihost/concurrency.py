@@ -7,9 +7,10 @@ import concurrent.futures
 import contextlib
 import contextvars
 import inspect
+import time
 import weakref
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,10 @@ async def run_in_loop(runner: Runner, program: Program) -> RunResult:
     if runner.is_inside():  # a listener of a run that holds a place would wait for itself
         gate = asyncio.Semaphore(1)
     else:
-        gate = _gates.setdefault(runner, weakref.WeakKeyDictionary()).setdefault(loop, asyncio.Semaphore(runner.size))
+        gates = _gates.setdefault(runner, weakref.WeakKeyDictionary())
+        for ended in [known for known in gates if known.is_closed()]:
+            gates.pop(ended, None)  # a gate that somebody waited at holds its loop, so none would go by itself
+        gate = gates.setdefault(loop, asyncio.Semaphore(runner.size))
     await gate.acquire()
     control = Control()
     answer: asyncio.Future[RunResult] = loop.create_future()
@@ -105,39 +109,53 @@ def _relay(listener: Listener | None, loop: asyncio.AbstractEventLoop, control: 
         except RuntimeError:  # the loop was closed
             delivery.close()
             raise _RunCancelledError from None
-        while not control.cancelled and not loop.is_closed():
-            done, _ = concurrent.futures.wait([waiting], SLICE_SECONDS)
+        while not control.cancelled and (left := control.until - time.monotonic()) > 0 and not loop.is_closed():
+            done, _ = concurrent.futures.wait([waiting], min(left, SLICE_SECONDS))
             if done:
                 waiting.result()
                 return
-        waiting.cancel()
+        with contextlib.suppress(RuntimeError):  # the loop was closed
+            waiting.cancel()
         raise _RunCancelledError
 
     return relay
 
 
 async def amap_runs(
-    size: int,
-    arun: Callable[..., Coroutine[Any, Any, RunResult]],
-    codes: Iterable[Code] | AsyncIterable[Code],
-    common: Mapping[str, Any],
+    runner: Runner, prepare: Callable[[Code], Program], codes: Iterable[Code] | AsyncIterable[Code]
 ) -> AsyncIterator[RunResult]:
-    """Yield the results of many programs in their order, `size` of them at a time."""
+    """Yield the results of many programs in their order, as many at a time as the runner makes.
+
+    A result is handed out as soon as it is there and its turn has come, also while the next program is waited for.
+    """
+    source = _each(codes)
     ahead: deque[asyncio.Task[RunResult]] = deque()
+    coming: asyncio.Task[Code | None] | None = None
+    more = True
     try:
-        async for code in _each(codes):
-            ahead.append(asyncio.ensure_future(_one(arun, code, common)))
-            if len(ahead) >= 2 * size:
-                yield await ahead.popleft()
-        while ahead:
-            yield await ahead.popleft()
+        while True:
+            if coming is None and more and len(ahead) < 2 * runner.size:
+                coming = asyncio.ensure_future(_next(source))
+            waiting: set[asyncio.Task[Any]] = {task for task in (coming, ahead[0] if ahead else None) if task}
+            if not waiting:
+                return
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if coming is not None and coming.done():
+                code = coming.result()
+                coming, more = None, code is not None
+                if code is not None:
+                    ahead.append(asyncio.ensure_future(_one(runner, prepare, code)))
+            while ahead and ahead[0].done():
+                yield ahead.popleft().result()
     finally:
-        for task in ahead:
+        left = [*ahead, *([coming] if coming is not None else [])]
+        for task in left:
             task.cancel()
-        await asyncio.gather(*ahead, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
+        await source.aclose()
 
 
-async def _each(codes: Iterable[Code] | AsyncIterable[Code]) -> AsyncIterator[Code]:
+async def _each(codes: Iterable[Code] | AsyncIterable[Code]) -> AsyncGenerator[Code]:
     if isinstance(codes, AsyncIterable):
         async for code in codes:
             yield code
@@ -146,9 +164,16 @@ async def _each(codes: Iterable[Code] | AsyncIterable[Code]) -> AsyncIterator[Co
             yield code
 
 
-async def _one(arun: Callable[..., Coroutine[Any, Any, RunResult]], code: Code, common: Mapping[str, Any]) -> RunResult:
+async def _next(source: AsyncGenerator[Code]) -> Code | None:
     try:
-        return await arun(**_arguments(code, common))
+        return await anext(source)
+    except StopAsyncIteration:
+        return None
+
+
+async def _one(runner: Runner, prepare: Callable[[Code], Program], code: Code) -> RunResult:
+    try:
+        return await run_in_loop(runner, prepare(code))
     except WasiHostError as error:
         return _failed(error)
 
@@ -156,38 +181,42 @@ async def _one(arun: Callable[..., Coroutine[Any, Any, RunResult]], code: Code, 
 # -- threads ----------------------------------------------------------------------------------------------------------
 
 
-def map_runs(
-    size: int, run: Callable[..., RunResult], codes: Iterable[Code], common: Mapping[str, Any]
-) -> Iterator[RunResult]:
-    """Yield the results of many programs in their order, `size` of them at a time."""
-    ahead: deque[threads.Task[RunResult]] = deque()
+def map_runs(runner: Runner, prepare: Callable[[Code], Program], codes: Iterable[Code]) -> Iterator[RunResult]:
+    """Yield the results of many programs in their order, as many at a time as the runner makes.
 
-    def start(code: Code) -> threads.Task[RunResult]:
-        arguments = _arguments(code, common)
+    Runs that nobody waits for any more, because the iterator was closed, are cancelled.
+    """
+    ahead: deque[tuple[threads.Task[RunResult], Control]] = deque()
+
+    def start(code: Code) -> tuple[threads.Task[RunResult], Control]:
+        control = Control()
 
         def work() -> RunResult:
             try:
-                return run(**arguments)
+                return runner.run(prepare(code), control)
             except WasiHostError as error:
                 return _failed(error)
 
-        return threads.submit(work)
+        context = contextvars.copy_context()
+        return threads.submit(lambda: context.run(work)), control
 
-    def finish(task: threads.Task[RunResult]) -> RunResult:
+    def finish() -> RunResult:
+        task = ahead[0][0]
         while not task.wait(SLICE_SECONDS):
             continue
+        ahead.popleft()
         return task.result()
 
-    for code in codes:
-        ahead.append(start(code))
-        if len(ahead) >= 2 * size:
-            yield finish(ahead.popleft())
-    while ahead:
-        yield finish(ahead.popleft())
-
-
-def _arguments(code: Code, common: Mapping[str, Any]) -> dict[str, Any]:
-    return {**common, **code} if isinstance(code, Mapping) else {**common, "code": code}
+    try:
+        for code in codes:
+            ahead.append(start(code))
+            if len(ahead) >= 2 * runner.size:
+                yield finish()
+        while ahead:
+            yield finish()
+    finally:
+        for _, control in ahead:
+            control.cancel()
 
 
 def _failed(error: WasiHostError) -> RunResult:

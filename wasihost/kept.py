@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wasihost.capabilities.preopen import Preopen, Scratch
 from wasihost.errors import InvalidLimitsError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_KEPT: Final = 4
 IDLE_SECONDS: Final = 30.0
-Key = tuple[object, ...]
+Key = tuple[Any, ...]
 
 
 @dataclass(slots=True)
@@ -64,7 +64,10 @@ def borrow(
         return
     kept = _take(key)
     if kept is None:
-        kept = _add(key, Runner(setup, preopens, progress=progress))
+        runner = Runner(setup, preopens, progress=progress)
+        if runner.identities() != [folder[-2:] for folder in key[3:]]:
+            key = (*key, object())  # a folder was exchanged just now: this runner serves this call, and no other
+        kept = _add(key, runner)
     try:
         _check_memory(asked, kept.runner)
         yield kept.runner
@@ -83,6 +86,10 @@ def _rounded(value: int, least: int) -> int:
 def _key(setup: Setup, preopens: Sequence[Preopen | Scratch]) -> Key | None:
     """What must be the same for a runner to serve: the setup, and the very folders. None: it serves one call only."""
     folders: list[object] = []
+    try:
+        here = os.getcwd() if preopens else ""  # noqa: PTH109 - a Path object would cost more than the look
+    except OSError:
+        here = ""  # it was removed; relative paths lead nowhere
     for grant in preopens:
         if not isinstance(grant, Preopen) or type(grant) is not Preopen:
             return None
@@ -90,7 +97,7 @@ def _key(setup: Setup, preopens: Sequence[Preopen | Scratch]) -> Key | None:
             status = os.stat(grant.host)  # noqa: PTH116 - a Path object would cost more than the look
         except (OSError, ValueError):
             return None  # the runner says what is wrong with it
-        folders.append((grant, os.getcwd(), status.st_dev, status.st_ino))  # noqa: PTH109 - as above
+        folders.append((grant, here, status.st_dev, status.st_ino))
     key = (os.getpid(), cache_root(), setup, *folders)
     try:
         hash(key)

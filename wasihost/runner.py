@@ -132,6 +132,8 @@ class Runner:
         _check(setup)
         self.setup = setup
         self._users = 0
+        self._closing = False
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         ready = located = None
         if setup.containment == "process":
@@ -371,6 +373,12 @@ class Runner:
             raise ClosedError("the sandbox is closed")
         return opened.folders
 
+    def identities(self) -> list[tuple[int, int]]:
+        """Return device and inode of every granted directory."""
+        opened = self._opened
+        found = [] if opened is None else [os.fstat(entry.descriptor) for entry in opened.entries]
+        return [(status.st_dev, status.st_ino) for status in found]
+
     def close(self) -> None:
         """End the workers, close the granted directories, remove scratch folders; wait for runs under way first.
 
@@ -379,9 +387,10 @@ class Runner:
         """
         if self.is_inside():
             raise ConfigError("a listener cannot close the sandbox that makes the run it listens to")
+        self._closing = True  # no new runs: those who call in a loop would keep it open for ever
         while True:
             with self._lock:
-                if not self._users:
+                if not self._users or os.getpid() != self._pid:  # the runs of a forked child's parent are not its own
                     opened, self._opened = self._opened, None
                     break
             time.sleep(0.005)
@@ -394,13 +403,14 @@ class Runner:
             from wasihost.capabilities.scratch import remove_scratch_folder
 
             (descriptor, path), self._overlays = self._overlays, None
-            remove_scratch_folder(path, descriptor)
+            if os.getpid() == self._pid:
+                remove_scratch_folder(path, descriptor)
             os.close(descriptor)
         opened.close()
 
     def _enter(self) -> OpenedPreopens:
         with self._lock:
-            if self._opened is None:
+            if self._opened is None or self._closing:
                 raise ClosedError("the sandbox is closed")
             self._users += 1
             return self._opened
@@ -442,9 +452,3 @@ def _wall_names() -> tuple[str, ...]:
 def metered(limits: Limits) -> bool:
     """Whether fuel is counted under these limits."""
     return limits.fuel is not UNMETERED
-
-
-def is_folder_of(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Return the identity of a folder: device and inode."""
-    status = os.stat(path)  # noqa: PTH116 - a Path object would cost more than the look
-    return status.st_dev, status.st_ino

@@ -216,11 +216,13 @@ class Sandbox:
 
         Args:
             codes: Source texts, or mappings of arguments of `run` (`{"code": ..., "inputs": ...}`).
-            **common: Arguments of `run` for all of them.
+            **common: Arguments of `run` for all of them, but for `check`.
+
+        Leaving the loop early cancels the runs that were started ahead.
         """
         from wasihost import concurrency
 
-        return concurrency.map_runs(self._runner.size, self.run, codes, common)
+        return concurrency.map_runs(self._runner, self._preparer(common), codes)
 
     def amap(
         self,
@@ -230,7 +232,14 @@ class Sandbox:
         """The same as `map` for asyncio: `async for result in sandbox.amap(codes)`."""
         from wasihost import concurrency
 
-        return concurrency.amap_runs(self._runner.size, self.arun, codes, common)
+        return concurrency.amap_runs(self._runner, self._preparer(common), codes)
+
+    def _preparer(self, common: Mapping[str, Any]) -> Callable[[str | bytes | Mapping[str, Any]], Program]:
+        def prepare(code: str | bytes | Mapping[str, Any]) -> Program:
+            given = code if isinstance(code, Mapping) else {"code": code}
+            return make_program(**{**DEFAULTS, **common, **given}, limits=self.limits, env=self._env)
+
+        return prepare
 
     def enclose(self) -> None:
         """Put the operating system's walls around this whole process, for good: with containment="in-process" only.
@@ -275,6 +284,22 @@ class Sandbox:
 
 
 # -- shared with run_wasm_python --------------------------------------------------------------------------------------
+
+
+DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "code": None,
+        "script": None,
+        "module": None,
+        "args": (),
+        "stdin": b"",
+        "inputs": None,
+        "filename": "<string>",
+        "on_stdout": None,
+        "on_stderr": None,
+    }
+)
+"""What `make_program` takes besides limits and environment, where nothing was said."""
 
 
 class Granted:

@@ -89,8 +89,8 @@ def test_a_reader_that_does_not_read_cannot_hold_the_process() -> None:
 
 def test_watchdog_ends_a_process_that_does_not_end_itself() -> None:
     hang = (
-        "import sys, time\nfrom wasihost import Sandbox\nfrom wasihost.cli import main\n"
-        "Sandbox.run = lambda *a, **k: time.sleep(60)\nsys.argv[1:] = ['--deadline', '300ms', '-c', '1']\nmain()"
+        "import sys, time\nfrom wasihost.runner import Runner\nfrom wasihost.cli import main\n"
+        "Runner.run = lambda *a, **k: time.sleep(60)\nsys.argv[1:] = ['--deadline', '300ms', '-c', '1']\nmain()"
     )
     import sys
 
@@ -103,9 +103,9 @@ def test_watchdog_ends_a_process_that_does_not_end_itself() -> None:
 
 def test_a_failure_of_the_host_is_one_line_and_70() -> None:
     fail = (
-        "import sys\nfrom wasihost import Sandbox\nfrom wasihost.cli import main\n"
+        "import sys\nfrom wasihost.runner import Runner\nfrom wasihost.cli import main\n"
         "def run(*a, **k): raise RuntimeError('broken\\nin two')\n"
-        "Sandbox.run = run\nsys.argv[1:] = ['-c', '1']\nmain()"
+        "Runner.run = run\nsys.argv[1:] = ['-c', '1']\nmain()"
     )
     import sys
 

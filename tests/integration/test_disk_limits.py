@@ -42,7 +42,9 @@ def test_bytes_are_exact(stored: Any, out: Path) -> None:
 
 
 def test_names_are_exact(stored: Any, out: Path) -> None:
-    code = "import os\nos.mkdir('/out/a'); os.symlink('x', '/out/b'); os.link('/out/old', '/out/c'); open('/out/d', 'w')"
+    code = (
+        "import os\nos.mkdir('/out/a'); os.symlink('x', '/out/b'); os.link('/out/old', '/out/c')\nopen('/out/d', 'w')"
+    )
     (out / "old").touch()
     assert stored(code, disk_files=3) == (
         Outcome.DISK_LIMIT,
@@ -80,7 +82,8 @@ os.rename('/out/f', '/out/g'); os.remove('/out/g'); os.rmdir('/out/folder')
         "import os; f = os.open('/out/f', os.O_RDWR); os.ftruncate(f, 2**62)",
         "open('/out/g', 'w').write('x' * 1001)",
         "open('/out/f', 'a').write('x' * 1001)",
-        "open('/out/g', 'wb').write(b'x' * 600); import os; os.link('/out/g', '/out/h'); open('/out/i', 'wb').write(b'x' * 401)",
+        "import os; open('/out/g', 'wb').write(b'x' * 600); os.link('/out/g', '/out/h')\n"
+        "open('/out/i', 'wb').write(b'x' * 401)",
         "f = open('/out/g', 'wb', 0); import os; os.remove('/out/g'); f.write(b'x' * 600); f.write(b'x' * 401)",
         "f = open('/out/g', 'wb', 0); f.seek(10**6); f.write(b'x'); f.write(b'x' * 1000)",
     ],

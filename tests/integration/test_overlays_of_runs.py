@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +34,7 @@ def original(folder: Path) -> Path:
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
 def test_the_original_stays_and_the_changes_are_listed(original: Path, containment: Any) -> None:
@@ -78,7 +75,7 @@ def test_a_killed_run_tells_what_it_changed(original: Path, containment: Any) ->
 
 
 def test_runs_at_the_same_time_have_copies_of_their_own(original: Path) -> None:
-    program = "import time\nopen('/d/' + name, 'w').close()\ntime.sleep(0.2)\nimport os\nprint(sorted(os.listdir('/d')))"
+    program = "import os, time\nopen('/d/' + name, 'w').close()\ntime.sleep(0.2)\nprint(sorted(os.listdir('/d')))"
     with Sandbox(preopens=[Preopen(original, "/d", overlay=True)]) as sandbox:
         results = list(sandbox.map([{"code": program, "inputs": {"name": name}} for name in ("one", "two")]))
     assert [result.stdout for result in results] == [
@@ -100,8 +97,8 @@ def test_nothing_is_left_in_the_temporary_folder(
         sandbox.run("open('/s/x', 'w').write('of the scratch')").check()
         assert (sandbox.folders["/s"] / "x").read_text() == "of the scratch"
         assert sandbox.folders["/d"] == original.resolve()
-        assert len(os.listdir(temporary)) == 2
-    assert os.listdir(temporary) == []
+        assert len(list(temporary.iterdir())) == 2
+    assert list(temporary.iterdir()) == []
     with pytest.raises(errors.ClosedError):
         _ = sandbox.folders
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-
-import pytest
+from typing import TYPE_CHECKING
 
 from wasihost import Sandbox
 from wasihost.engine.instance import Guest
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_no_bytes_of_memory_are_shared(runtime: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,8 +54,8 @@ OPTIONS: Final = (
     Option("--output", "SIZE", "Standard output and standard error, each.", default="1M"),
     Option("--output-overflow", "end|truncate", "Past --output: end the run, or let it go on unheard.", default="end"),
     Option("--open-files", "COUNT", "Files and folders held open at a time.", default="256"),
-    Option("--disk", "SIZE", "Bytes that may be added to all writable folders together.", default="1G"),
-    Option("--files", "COUNT", "Files, folders and links that may be added to them.", default="10000"),
+    Option("--disk", "SIZE", "Bytes that may be added to the writable folders together.", default="1G"),
+    Option("--files", "COUNT", "Files, folders and links that may be added to them together.", default="10000"),
     Option("--host-calls", "COUNT", "Calls that the host answers: output, sleeps.", default="1000000"),
     Option("--runtime", "NAME", "The CPython build to use; `wasirun runtime list` shows them.", default="cpython-3.15"),
     Option("--image", "NAME", "The started interpreter to use.", default="base"),
@@ -66,7 +66,9 @@ OPTIONS: Final = (
         "Run nothing unless this wall stands around the program; `wasirun doctor` lists them.",
         repeatable=True,
     ),
-    Option("--launcher", "bwrap|docker|runsc", "Run the program inside one more wall, which that program puts up."),
+    Option(
+        "--launcher", "bwrap|docker|runsc", "Put one more wall around the program, with a tool that is installed here."
+    ),
     Option("--json", "", "Print one JSON object at the end, with the program's output in it."),
     Option("--stats", "", "Say at the end, on standard error, what the run took."),
 )

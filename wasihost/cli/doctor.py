@@ -28,9 +28,10 @@ class Finding(NamedTuple):
 
 @click.command()
 def doctor() -> int:
-    """Print versions, cache, runtimes, walls and launchers, and run a small program as a test.
+    """Check this machine, and run a small program as a test.
 
-    What says "no" would help and is not on this machine. The exit status is 1 when something is BAD.
+    Prints versions, cache, runtimes, walls and launchers. What says "no" would help and is not on this machine; what
+    says "BAD" has to be mended, and the exit status is 1 then.
     """
     status = 0
     for finding in _findings():

@@ -23,7 +23,7 @@ from wasihost.limits import Limits
 from wasihost.result import Outcome, RunResult
 from wasihost.runner import Runner, Setup
 from wasihost.runtime.default import DEFAULT_RUNTIME
-from wasihost.sandbox import INHERIT, make_program, make_setup, resolve_profile
+from wasihost.sandbox import DEFAULTS, INHERIT, make_program, make_setup, resolve_profile
 
 if TYPE_CHECKING:
     from wasihost.cli.bars import Bars
@@ -47,11 +47,6 @@ OUTCOME_STATUS: Final = {
     Outcome.HOST_FAILED: statuses.HOST_FAILED,
 }
 """Exit status of every outcome but EXITED (tested to be complete)."""
-
-_NOTHING: Final[dict[str, Any]] = {
-    "code": None, "script": None, "module": None, "args": (), "stdin": b"", "inputs": None, "filename": "<string>",
-    "on_stdout": None, "on_stderr": None,
-}  # fmt: skip
 
 _MAX_PROGRAM_BYTES: Final = 256 * 2**20
 _MAX_STDIN_BYTES: Final = 2**30
@@ -106,7 +101,7 @@ def _run(line: Line) -> int:
     # Read before anything is installed: what is wrong with a script is told at once. And behind the walls, no file can
     # be opened any more.
     program = make_program(
-        **_NOTHING | _arguments(line, asked.launcher) | listeners, limits=limits, env=granted.make_env() | env
+        **{**DEFAULTS, **_arguments(line, asked.launcher), **listeners}, limits=limits, env=granted.make_env() | env
     )
     _import_what_comes_after(given)
     runner = _enclosed(given, [*granted.preopens, *preopens], limits, asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -91,10 +92,12 @@ class Grant:
 class Control:
     """The handle by which another thread cancels a run, before it starts or while it goes on."""
 
-    __slots__ = ("_lock", "_stop", "cancelled")
+    __slots__ = ("_lock", "_stop", "cancelled", "until")
 
     def __init__(self) -> None:
         self.cancelled = False
+        self.until = math.inf
+        """`time.monotonic()` at which a listener is no longer waited for; set when the run starts."""
         self._stop: Callable[[], object] | None = None
         self._lock = threading.Lock()
 

@@ -56,6 +56,7 @@ class Configure(ToWorker, tag="configure"):
 class Execute(ToWorker, tag="execute"):
     """Every other: a run. Descriptors of its overlays and, with `stdin_descriptor`, its standard input come along."""
 
+    number: int
     request: bytes
     stdin: bytes
     stdin_descriptor: bool
@@ -105,8 +106,9 @@ class Output(FromWorker, tag="output"):
 
 
 class Done(FromWorker, tag="done"):
-    """The end of a run. `stdout` and `stderr` are given where not all of it was sent on the way."""
+    """The end of the run of that number. `stdout` and `stderr` are given where not all of it was sent on the way."""
 
+    number: int
     ending: str
     detail: str
     exit_code: int
@@ -122,5 +124,18 @@ class Done(FromWorker, tag="done"):
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode_to_worker: Final = msgspec.msgpack.Decoder(Load | Configure | Execute).decode
-decode_from_worker: Final = msgspec.msgpack.Decoder(Loaded | Ready | Failed | Output | Done).decode
+_decode_from_worker: Final = msgspec.msgpack.Decoder(Loaded | Ready | Failed | Output | Done).decode
 DecodeError: Final = msgspec.DecodeError
+
+
+def decode_from_worker(data: bytes) -> Loaded | Ready | Failed | Output | Done:
+    """Return the message.
+
+    Raises:
+        DecodeError: It is none. (msgspec itself raises UnicodeDecodeError for text that is not UTF-8.)
+    """
+    try:
+        message: Loaded | Ready | Failed | Output | Done = _decode_from_worker(data)
+    except UnicodeDecodeError:
+        raise DecodeError("text that is not UTF-8") from None
+    return message

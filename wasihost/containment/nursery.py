@@ -6,6 +6,7 @@ runtime that this process uses: a new sandbox, and the replacement of a worker t
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from typing import TYPE_CHECKING, Final
@@ -43,6 +44,18 @@ def _forget_parent() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_parent)
+
+
+@atexit.register
+def close_spares() -> None:
+    """End the workers that nobody asked for."""
+    with _lock:
+        spares = list(_spare.values())
+        _spare.clear()
+    for worker in spares:
+        worker.kill()
+    for worker in spares:
+        worker.close()
 
 
 def take(

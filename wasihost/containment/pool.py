@@ -7,14 +7,14 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wasihost.containment import messages, nursery
 from wasihost.containment.job import PROCESS_WALLS, SLICE_SECONDS
-from wasihost.containment.process import WorkerProcess
+from wasihost.containment.process import WorkerLostError, WorkerProcess
 from wasihost.containment.required import check_required
 from wasihost.engine.ending import CANCELLED, Execution
-from wasihost.errors import ClosedError, EngineError, InvalidGrantError
+from wasihost.errors import ClosedError, EngineError, InvalidGrantError, WallsMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from wasihost.containment.job import Control, Grant, Job
     from wasihost.containment.launchers import Launcher
     from wasihost.image.store import Located
+
+
+ATTEMPTS: Final = 3
+"""How often a worker is started before those who wait for it are told that none can be."""
 
 
 class _Waiter:
@@ -74,6 +78,7 @@ class Pool:
         self._waiters: deque[_Waiter] = deque()
         self._busy = 0
         self._starting = 0
+        self._helpers = 0
         self._closed = False
         self._pid = os.getpid()
         self._processes: set[WorkerProcess] = set()
@@ -106,13 +111,19 @@ class Pool:
             )
         if nested:
             return self._run_inside(job, control)
-        worker = self._acquire(control)
-        if worker is None:
-            return Execution(end=CANCELLED.end())
-        try:
-            return worker.run(job, control)
-        finally:
-            self._release(worker)
+        lost = 0
+        while True:
+            worker = self._acquire(control)
+            if worker is None:
+                return Execution(end=CANCELLED.end())
+            try:
+                return worker.run(job, control)
+            except WorkerLostError:
+                lost += 1
+                if lost > self._size:
+                    raise EngineError("worker processes end as soon as they are started") from None
+            finally:
+                self._release(worker)
 
     def _run_inside(self, job: Job, control: Control) -> Execution:
         """Make a run on a worker of its own: waiting for one that waits for the caller would never end."""
@@ -233,14 +244,28 @@ class Pool:
             self._start_now(old)
 
     def _start_now(self, old: WorkerProcess | None) -> None:
+        with self._lock:
+            self._helpers += 1
+        try:
+            self._replace(old)
+        finally:
+            with self._lock:
+                self._helpers -= 1
+
+    def _replace(self, old: WorkerProcess | None) -> None:
         if old is not None:
             old.kill()
         made: WorkerProcess | None = None
         error: BaseException | None = None
-        try:
-            made = self._make()
-        except BaseException as caught:
-            error = caught
+        for _ in range(ATTEMPTS):
+            try:
+                made = self._make()
+                break
+            except WallsMissingError as caught:
+                error = caught
+                break
+            except BaseException as caught:
+                error = caught  # somebody may have killed it while it started
         with self._lock:
             self._starting -= 1
             if made is None and not self._busy and not self._idle and not self._starting:
@@ -303,6 +328,8 @@ class Pool:
 
     def close(self) -> None:
         """End all workers, after the runs that are under way."""
+        if os.getpid() != self._pid:
+            return  # the workers, and the threads that could end a run, are the parent's
         with self._lock:
             self._closed = True
             waiters, self._waiters = self._waiters, deque()
@@ -311,7 +338,7 @@ class Pool:
             waiter.ready.release()
         while True:
             with self._lock:
-                if not self._busy and not self._starting:
+                if not self._busy and not self._starting and not self._helpers:
                     break
             time.sleep(0.002)
         self._finalizer()
@@ -321,8 +348,9 @@ class Pool:
 def _end_all(processes: set[WorkerProcess], owner: int) -> None:
     if os.getpid() != owner:
         return
-    for worker in processes:
+    ending = list(processes)  # a run that has just ended may take its worker out
+    for worker in ending:
         worker.kill()
-    for worker in processes:
+    for worker in ending:
         worker.close()
     processes.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -32,12 +33,18 @@ STOP_SECONDS: Final = 10.0
 """How long a launcher's own command may take to end a worker."""
 MESSAGE_ROOM_BYTES: Final = 65536
 """Longest message apart from what it carries."""
+MAX_RUNS: Final = 2000
+"""A worker is replaced after so many runs, so that nothing can pile up in it."""
 MAX_STDIN_IN_MESSAGE: Final = 1 << 20
 """A longer standard input travels as an open file."""
 
 Answer = TypeVar("Answer", messages.Loaded, messages.Ready)
 
 _ENDINGS: Final = {ending.value: ending for ending in Ending if ending is not Ending.FROZEN}
+
+
+class WorkerLostError(Exception):
+    """The worker was gone, or spoke out of turn, before it had its run: another one can make it."""
 
 
 class WorkerProcess:
@@ -145,8 +152,9 @@ class WorkerProcess:
             Capture(job.output_bytes, job.on_stderr, ends=job.output_ends_run),
         )
         try:
+            control.until = started + job.deadline_seconds + KILL_SECONDS
             control.bind(self.kill)
-            done = self._converse(job, captures, started + job.deadline_seconds + KILL_SECONDS)
+            done = self._converse(job, captures, control)
         except BaseException:
             self.worn = True
             self.kill()
@@ -163,9 +171,13 @@ class WorkerProcess:
                 stderr=captures[1].taken(),
                 wall_seconds=time.monotonic() - started,
             )
-        self.worn = done.worn
+        ending = _ENDINGS[done.ending]
+        # A worker in a guest's hands would like to go on.
+        self.worn = (
+            done.worn or job.stdin is None or ending not in (Ending.RETURNED, Ending.EXITED) or self.runs >= MAX_RUNS
+        )
         return Execution(
-            end=End(_ENDINGS[done.ending], done.detail[: messages.MAX_DETAIL_CHARACTERS], done.exit_code & 0xFF),
+            end=End(ending, done.detail[: messages.MAX_DETAIL_CHARACTERS], done.exit_code & 0xFF),
             reply=done.reply,
             stdout=done.stdout or captures[0].taken(),
             stderr=done.stderr or captures[1].taken(),
@@ -175,14 +187,20 @@ class WorkerProcess:
             wall_seconds=done.wall_seconds,
         )
 
-    def _converse(self, job: Job, captures: tuple[Capture, Capture], until: float) -> messages.Done | End:
+    def _converse(self, job: Job, captures: tuple[Capture, Capture], control: Control) -> messages.Done | End:
         """Send the run and hear it out: its last message, or how it ended without one."""
+        until = control.until
         # A worker in a guest's hands may say anything, so each stream is bounded here as well.
         limit = job.reply_bytes + 2 * (job.output_bytes + 256) + MESSAGE_ROOM_BYTES
         limit = min(max(limit, CALLBACK_BYTES + MESSAGE_ROOM_BYTES), MAX_FRAME_BYTES)
         try:
-            if not self._send(job, until):
-                return EXPIRED.end()
+            try:
+                if not self._wire.is_quiet():
+                    raise WorkerLostError
+                if not self._send(job, until):
+                    return EXPIRED.end()
+            except WireClosedError:
+                raise WorkerLostError from None
             look = time.monotonic() + WATCH_SECONDS
             while True:
                 frame = self._wire.receive(limit, until=min(until, time.monotonic() + SLICE_SECONDS))
@@ -200,9 +218,15 @@ class WorkerProcess:
                         with memoryview(message.data) as data:
                             within = captures[message.stream - 1].feed(data)
                     except Exception as error:  # a listener's; what a signal handler raised goes on its way
+                        if control.cancelled:
+                            return CANCELLED.end()
+                        if time.monotonic() >= until:
+                            return End(Ending.DEADLINE, "a listener did not come back in time")
                         return host_failed(error).end()
                     if not within and job.output_ends_run:
                         return End(Ending.HOST_FAILED, "the worker sent more output than it may")
+                    if time.monotonic() >= until:  # pieces may be there faster than a listener takes them
+                        return End(Ending.DEADLINE, "the run did not stop by itself")
                 elif isinstance(message, messages.Done) and self._is_sound(message, job):
                     return message
                 elif isinstance(message, messages.Failed):
@@ -218,7 +242,7 @@ class WorkerProcess:
     def _failed(message: messages.Failed) -> End:
         import logging  # only a failure needs it
 
-        logging.getLogger("wasihost").error("a worker process failed: %s", message.reason[:1000])
+        logging.getLogger("wasihost").error("a worker process failed: %r", message.reason[:1000])
         return End(Ending.HOST_FAILED, "the worker could not make the run")
 
     def _send(self, job: Job, until: float) -> bool:
@@ -232,6 +256,7 @@ class WorkerProcess:
                 descriptors.append(opened)
             held = stdin is None or opened >= 0
             message = messages.Execute(
+                number=self.runs,
                 request=job.request,
                 stdin=b"" if held or stdin is None else stdin,
                 stdin_descriptor=held,
@@ -256,16 +281,17 @@ class WorkerProcess:
                 os.close(opened)
         return True
 
-    @staticmethod
-    def _is_sound(done: messages.Done, job: Job) -> bool:
+    def _is_sound(self, done: messages.Done, job: Job) -> bool:
         room = job.output_bytes + 128  # the line that counts what was omitted
         return (
-            done.ending in _ENDINGS
+            done.number == self.runs
+            and done.ending in _ENDINGS
             and (done.reply is None or len(done.reply) <= job.reply_bytes)
             and all(kept is None or (len(kept[0]) <= room and kept[1] >= 0) for kept in (done.stdout, done.stderr))
-            and done.memory_bytes >= 0
-            and (done.fuel_consumed or 0) >= 0
-            and min(done.cpu_seconds, done.wall_seconds) >= 0
+            and 0 <= done.memory_bytes <= job.memory_bytes
+            and 0 <= (done.fuel_consumed or 0) <= (job.fuel or 0)
+            and 0 <= done.cpu_seconds < math.inf
+            and 0 <= done.wall_seconds < math.inf
         )
 
     def _death(self) -> End:
@@ -277,7 +303,7 @@ class WorkerProcess:
         if said := spawner.last_words(self._started):
             import logging  # only a failure needs it
 
-            logging.getLogger("wasihost").error("a worker process ended: %s", said)
+            logging.getLogger("wasihost").error("a worker process ended: %r", said)
         if status == -signal.SIGALRM:
             return EXPIRED.end()
         if status == -signal.SIGSYS:
@@ -293,7 +319,7 @@ class WorkerProcess:
 
     def is_alive(self) -> bool:
         """Whether the process still runs."""
-        return self.process.poll() is None
+        return self.process.poll() is None and self._wire.is_quiet()
 
     def kill(self) -> None:
         """End the process at once."""

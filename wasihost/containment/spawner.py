@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from wasihost.errors import EngineError
 
 _START: Final = (
-    "import sys; sys.path[:0] = sys.argv[2:]; from wasihost.containment.worker import main; main(int(sys.argv[1]))"
+    "import sys; sys.path += sys.argv[2:]; from wasihost.containment.worker import main; main(int(sys.argv[1]))"
 )
 NO_ENVIRONMENT: Final[dict[str, str]] = {}
 _LAST_WORDS_BYTES: Final = 2048
@@ -45,7 +45,7 @@ def worker_argv(*, parent: int) -> list[str]:
     Raises:
         EngineError: This process does not know its own Python.
     """
-    if not sys.executable:
+    if not sys.executable or getattr(sys, "frozen", False):
         raise EngineError(
             'this Python has no executable of its own to start workers with; use containment="in-process"'
         )
@@ -77,11 +77,20 @@ def start(argv: Sequence[str], environment: dict[str, str] = NO_ENVIRONMENT) -> 
     Raises:
         EngineError: The system does not start it.
     """
-    answer: queue.SimpleQueue[Started | OSError] = queue.SimpleQueue()
-    _spawner().put(lambda: answer.put(_start(argv, environment)))
+    answer: queue.SimpleQueue[Started | Exception] = queue.SimpleQueue()
+
+    def perform() -> None:
+        try:
+            answer.put(_start(argv, environment))
+        except Exception as error:  # whatever it is, the thread goes on and the caller hears of it
+            answer.put(error)
+
+    _spawner().put(perform)
     started = answer.get()
     if isinstance(started, OSError):
         raise EngineError(f"cannot start a worker process: {started.strerror or started}")
+    if isinstance(started, Exception):
+        raise EngineError(f"cannot start a worker process: {started}") from started
     return started
 
 
@@ -94,9 +103,14 @@ def last_words(started: Started) -> str:
     return said[-_LAST_WORDS_BYTES:].decode("utf-8", "replace").strip()
 
 
-def _start(argv: Sequence[str], environment: dict[str, str]) -> Started | OSError:
+def _start(argv: Sequence[str], environment: dict[str, str]) -> Started:
     mine, others = socket.socketpair()
-    errors, their_errors = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if hasattr(os, "pipe2") else os.pipe()
+    try:
+        errors, their_errors = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if hasattr(os, "pipe2") else os.pipe()
+    except OSError:
+        mine.close()
+        others.close()
+        raise
     try:
         process = subprocess.Popen(  # noqa: S603 - the command line is this process's own
             list(argv),
@@ -108,10 +122,10 @@ def _start(argv: Sequence[str], environment: dict[str, str]) -> Started | OSErro
             close_fds=True,
             start_new_session=True,
         )
-    except OSError as error:
+    except BaseException:
         mine.close()
         os.close(errors)
-        return error
+        raise
     finally:
         others.close()
         os.close(their_errors)
@@ -142,7 +156,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _spawner() -> queue.SimpleQueue[Callable[[], None]]:
-    global _requests
+    global _requests  # noqa: PLW0603 - see above
     with _lock:
         if _requests is None:
             _requests = queue.SimpleQueue()

@@ -19,6 +19,7 @@ MARK: Final = 0x4857
 MAX_FRAME_BYTES: Final = 2**32 - 1
 MAX_DESCRIPTORS: Final = 64
 _CHUNK: Final = 1 << 16
+_NO_SIGNAL: Final = getattr(socket, "MSG_NOSIGNAL", 0)
 _LARGE: Final = 1 << 20
 
 
@@ -39,11 +40,15 @@ class SocketEnd:
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
-        self.sendmsg = end.sendmsg
+        self._end = end
         self.recvmsg = end.recvmsg
         self.fileno = end.fileno
         self.outgoing = end.fileno
         self.close = end.close
+
+    def sendmsg(self, buffers: Iterable[memoryview], ancillary: Iterable[tuple[int, int, bytes]] = ()) -> int:
+        """Send what fits of the buffers; return how much that was. A peer that is gone is an error, never a signal."""
+        return self._end.sendmsg(buffers, ancillary, _NO_SIGNAL)
 
 
 class PipeEnd:
@@ -148,7 +153,10 @@ class Wire:
             frame = self._take(limit)
             if frame is not None:
                 return frame
-            if not self._read() and not self._poll.poll(_milliseconds(until)):
+            if self._read():
+                if until is not None and time.monotonic() >= until:
+                    return self._take(limit)  # a peer that never pauses is heard no longer than a silent one
+            elif not self._poll.poll(_milliseconds(until)):
                 return None
 
     def has_news(self) -> bool:
@@ -192,6 +200,10 @@ class Wire:
             raise WireClosedError
         self._buffer += data
         return True
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come that was not received, and the other side is there."""
+        return not self._buffer and not self._poll.poll(0)
 
     def close(self) -> None:
         """Close this end and every descriptor that nobody took."""

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from wasihost.containment.walls.enclosure import Standing
     from wasihost.image.store import Ready
 
-RUNS: Final = 2000
-"""A worker is replaced after so many runs, so that nothing can pile up in it."""
 OUTLIVE_SECONDS: Final = 0.08
 """How long after a deadline the kernel ends a worker that its parent has not ended: that one may be gone, or busy."""
 WARM_UP: Final = b"print(1)\n"
@@ -77,7 +75,8 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
     if parent and os.getppid() != parent:
         os._exit(0)
-    # Ctrl-C in the terminal is the parent's business, even where this process shares its session.
+    # What the host blocks is inherited, and the alarm must be heard. Ctrl-C in the terminal is the parent's business.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
@@ -189,15 +188,15 @@ class _Worker:
         self._standing = standing
 
     def serve(self) -> None:
-        """Tell which walls stand, then run whatever comes, until the parent is gone or the worker is worn."""
+        """Tell which walls stand, then run whatever comes, for as long as the parent wants this worker."""
         self._warm_up()
         _say(self._wire, messages.Ready(walls=list(self._standing.walls), missing=list(self._standing.missing)))
-        for left in reversed(range(RUNS)):
+        while True:
             guest = self._prepare()
             execute, descriptors = _hear(self._wire)
             if not isinstance(execute, messages.Execute):
                 raise WasiHostError("a configured worker takes runs only")
-            self._run(guest, execute, descriptors, worn=not left)
+            self._run(guest, execute, descriptors)
 
     def _prepare(self) -> Guest:
         guest = prepare(self._setting.ready.code, self._setting.ready.image)
@@ -221,10 +220,11 @@ class _Worker:
         )
         run = Run(ready.code, ready.image, surroundings, [], reply_bytes=MESSAGE_BYTES, prepared=guest)
         execution = run.execute(request)
+        guest.close()
         if execution.end.ending is not Ending.RETURNED:
             raise WasiHostError(f"a first program does not run: {execution.end.detail or execution.end.ending.value}")
 
-    def _run(self, guest: Guest, execute: messages.Execute, descriptors: list[int], *, worn: bool) -> None:
+    def _run(self, guest: Guest, execute: messages.Execute, descriptors: list[int]) -> None:
         inherits = execute.stdin_descriptor
         if inherits:
             # The engine can pass on the standard input of this process only. It may read ahead, so it is used once.
@@ -252,15 +252,14 @@ class _Worker:
         run = Run(ready.code, ready.image, surroundings, paths, reply_bytes=execute.reply_bytes, prepared=guest)
         # Whatever hangs, and even when the parent is gone: the kernel's default for this signal is to end the process.
         signal.setitimer(signal.ITIMER_REAL, execute.deadline_seconds + OUTLIVE_SECONDS)
-        try:
-            execution = run.execute(execute.request)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            for descriptor in [*descriptors, *[folder for folder, _ in folders]]:
-                os.close(descriptor)
-        ending = execution.end.ending
-        worn = worn or inherits or ending in _WORN
-        self.send(_done(execution, [outlet.complete for outlet in outlets], worn=worn))
+        execution = run.execute(execute.request)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        worn = inherits or execution.end.ending in _WORN
+        self.send(_done(execute.number, execution, [outlet.complete for outlet in outlets], worn=worn))
+        # Nobody waits for this any more.
+        guest.close()
+        for descriptor in [*descriptors, *[folder for folder, _ in folders]]:
+            os.close(descriptor)
 
     def _directories(
         self, execute: messages.Execute, descriptors: list[int]
@@ -309,8 +308,9 @@ class _Outlet:
             self._worker.send(messages.Output(stream=self._stream, data=data))
 
 
-def _done(execution: Execution, complete: list[bool], *, worn: bool) -> messages.Done:
+def _done(number: int, execution: Execution, complete: list[bool], *, worn: bool) -> messages.Done:
     return messages.Done(
+        number=number,
         ending=execution.end.ending.value,
         detail=execution.end.detail[: messages.MAX_DETAIL_CHARACTERS],
         exit_code=execution.end.exit_code,

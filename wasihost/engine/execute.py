@@ -43,7 +43,8 @@ class Run:
         surroundings: Grants and limits; its directories are the stdlib's (if any), then the granted ones.
         guest_paths: Guest paths of the granted directories, one for each slot used.
         reply_bytes: Longest reply that is read.
-        prepared: A guest from `prepare` that nobody used yet; made when the run starts otherwise. Closed by the run.
+        prepared: A guest from `prepare` that nobody used yet, which the caller closes; otherwise the run makes one and
+            closes it.
     """
 
     def __init__(
@@ -101,8 +102,6 @@ class Run:
         guest = self._prepared
         if self._stop_wanted is not None:
             # Whoever stopped it need not wait for this thread: the granted directories may be closed by now.
-            if guest is not None:
-                guest.close()
             return Execution(end=self._stop_wanted.end())
         if guest is None:
             guest = prepare(self._code, self._image)
@@ -132,7 +131,8 @@ class Run:
             )
         finally:
             self._guest = None
-            guest.close()
+            if self._prepared is None:
+                guest.close()
 
     def _call(self, guest: Guest, request: bytes) -> End:
         layout = self._image.layout

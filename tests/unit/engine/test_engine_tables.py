@@ -11,12 +11,12 @@ import time
 import pytest
 
 from wasihost.capabilities.policy import Treatment, load_policy
+from wasihost.conclusion import OUTCOMES
 from wasihost.engine import threads
 from wasihost.engine.ending import Ending
 from wasihost.engine.wasi import SHADOWS
 from wasihost.errors import RunFailedError
 from wasihost.result import CHECK_ERRORS, Outcome
-from wasihost.conclusion import OUTCOMES
 
 
 def test_shadows_are_the_rows_that_the_policy_says() -> None:

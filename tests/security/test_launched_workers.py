@@ -226,7 +226,7 @@ def test_inside_bwrap_there_is_nothing_but_what_a_worker_needs() -> None:
         (("sh", "-c", "exit 3"), ": it ended with status 3"),
         (("sh", "-c", "kill -9 $$"), ": it was killed by signal 9"),
         (("sh", "-c", "echo 'sh: no engine' >&2; echo 'See help.' >&2; exit 125"), ": sh: no engine"),
-        (("sh", "-c", "echo hello"), "inside broken could not be made ready"),
+        (("sh", "-c", "head -c 1 >/dev/null; echo hello"), "inside broken could not be made ready"),
     ],
 )
 def test_a_launcher_that_fails_is_told_at_once(words: tuple[str, ...], said: str) -> None:

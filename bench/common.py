@@ -1,0 +1,137 @@
+"""What the benches share: the machine's line, percentiles, and what the kernel says about processes."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+MIB = 1 << 20
+PROC = Path("/proc")
+
+
+# -- the machine ------------------------------------------------------------------------------------------------------
+
+
+def machine() -> dict[str, Any]:
+    """Describe what the figures were measured on."""
+    from wasihost.engine.engine import native_version
+
+    return {
+        "cpu": cpu_model(),
+        "cores": os.cpu_count(),
+        "kernel": f"{platform.system()} {platform.release().split('-')[0]}",
+        "python": platform.python_version(),
+        "wasmtime": native_version(),
+    }
+
+
+def machine_line(about: dict[str, Any], *more: str) -> str:
+    """Return the first line of every table."""
+    line = (
+        f"machine: {about['cpu']}, {about['cores']} cores, {about['kernel']}, Python {about['python']}, "
+        f"Wasmtime {about['wasmtime']} (native)"
+    )
+    return "; ".join([line, time.strftime("%Y-%m-%d"), *more])
+
+
+def cpu_model() -> str:
+    """Return the name of the processor."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return f"{line.split(':', 1)[1].strip()} ({platform.machine()})"
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+# -- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def summary(seconds: Collection[float]) -> dict[str, float]:
+    """Return median, best and 95th percentile in milliseconds."""
+    return {
+        "median_ms": round(statistics.median(seconds) * 1000, 3),
+        "best_ms": round(min(seconds) * 1000, 3),
+        "p95_ms": milliseconds(seconds, 0.95),
+    }
+
+
+def milliseconds(seconds: Collection[float], share: float) -> float:
+    """Return the value below which `share` of all lie, in milliseconds."""
+    ordered = sorted(seconds)
+    return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000, 3)
+
+
+# -- processes --------------------------------------------------------------------------------------------------------
+
+
+def children(pid: int | None = None) -> dict[int, str]:
+    """Return the children of a process (this one) and the state of each: "S" sleeps, "R" runs, "Z" is a zombie."""
+    parent = pid or os.getpid()
+    found = {}
+    for entry in PROC.iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended in between
+        if int(fields[1]) == parent:
+            found[int(entry.name)] = fields[0]
+    return found
+
+
+def private_bytes(pid: int) -> int | None:
+    """Return the memory that a process shares with nobody; None where it may not be known.
+
+    Workers are not dumpable, so only root is told about theirs.
+    """
+    try:
+        lines = (PROC / str(pid) / "smaps_rollup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Private_"))
+
+
+def resident_bytes() -> int:
+    """Return the memory of this process, shared pages included."""
+    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def open_descriptors() -> int:
+    """Return how many descriptors this process has open."""
+    return len(os.listdir("/proc/self/fd")) - 1  # noqa: PTH208 - the listing has one open itself
+
+
+def thread_count() -> int:
+    """Return how many threads the kernel counts in this process."""
+    return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - as above
+
+
+def need_linux(name: str) -> None:
+    """Leave a bench that reads /proc where there is none."""
+    if sys.platform != "linux":
+        raise SystemExit(f"{name} reads /proc and runs on Linux only")
+
+
+# -- printing ---------------------------------------------------------------------------------------------------------
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Return lines of a table, first column to the left and the others to the right."""
+    texts = [[str(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(len(row[column]) for row in texts) for column in range(len(head))]
+    return [
+        "  ".join(
+            text.ljust(width) if column == 0 else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in texts
+    ]
