@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wasihost import RunResult, Sandbox, run_wasm_python
+from wasihost import RunResult, Sandbox, kept, run_wasm_python
+from wasihost.containment import nursery
 
 RUNTIMES = ("cpython-3.15", "cpython-3.12", "cpython-3.11")
 
@@ -41,6 +44,18 @@ def run(runtime: str) -> Callable[..., RunResult]:
 def default_run() -> Callable[..., RunResult]:
     """`run_wasm_python` on the default runtime, for what does not depend on the Python inside."""
     return run_wasm_python
+
+
+@pytest.fixture
+def quiet_host() -> None:
+    """Nothing of wasihost goes on in this process: for tests that count its descriptors, threads or children."""
+    kept.close_all()
+    nursery.close_spares()
+    busy = {"wasihost-start", "wasihost-spare", "wasihost-sweeper"}
+    until = time.monotonic() + 10.0
+    while busy & {thread.name for thread in threading.enumerate()} and time.monotonic() < until:
+        time.sleep(0.01)
+    nursery.close_spares()
 
 
 @pytest.fixture

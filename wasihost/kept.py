@@ -34,6 +34,7 @@ class _Kept:
 
 _kept: OrderedDict[Key, _Kept] = OrderedDict()
 _inherited: list[_Kept] = []
+_wake = threading.Event()
 _lock = threading.Lock()
 _sweeper: threading.Thread | None = None
 
@@ -135,6 +136,7 @@ def _add(key: Key, runner: Runner) -> _Kept:
             surplus = None
         kept.users += 1
         if _sweeper is None or not _sweeper.is_alive():
+            _wake.clear()
             _sweeper = threading.Thread(target=_sweep, name="wasihost-sweeper", daemon=True)
             _sweeper.start()
     if surplus is not None:
@@ -153,6 +155,12 @@ def _surplus(idle_seconds: float | None = None) -> list[Runner]:
             if not kept.users and (old or len(_kept) > MAX_KEPT):
                 taken.append(_kept.pop(key).runner)
     return taken
+
+
+def close_all() -> None:
+    """Close the runners that nobody uses now; the next call starts workers anew."""
+    _close(_surplus(-1.0))
+    _wake.set()
 
 
 def _close(runners: list[Runner]) -> None:
@@ -176,7 +184,7 @@ def _sweep() -> None:
     """Close what was not used for a while, until nothing is left."""
     global _sweeper  # noqa: PLW0603 - see above
     while True:
-        time.sleep(IDLE_SECONDS / 4)
+        _wake.wait(IDLE_SECONDS / 4)
         _close(_surplus(IDLE_SECONDS))
         with _lock:
             if not _kept:

@@ -26,6 +26,11 @@ def _ready() -> None:
         pass
 
 
+@pytest.fixture(autouse=True)
+def _quiet(quiet_host: None) -> None:
+    """It counts what this process has."""
+
+
 def soak(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bench.soak", "--seed", "7", *options],

@@ -33,7 +33,7 @@ if not all(os.access(path, os.R_OK) for path in (wasihost.__file__, library)):
 os.umask(0o077)
 def outcome(code, **kwargs):
     started = time.monotonic()
-    r = run_wasm_python(code, runtime="cpython-3.11", **kwargs)
+    r = run_wasm_python(code, runtime="cpython-3.11", containment="in-process", **kwargs)
     return [r.outcome.name, r.exit_code, r.stdout, time.monotonic() - started < 3]
 d = {folder!r}
 read, write = Preopen(d, "/d"), Preopen(d, "/d", writable=True)

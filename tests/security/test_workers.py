@@ -108,7 +108,8 @@ def test_a_worker_inherits_nothing(sandbox: Sandbox, monkeypatch: pytest.MonkeyP
     try:
         folder = Path(f"/proc/{blank.process.pid}")
         assert wait_for(lambda: b"time.sleep" in (folder / "cmdline").read_bytes())
-        assert sorted(os.listdir(folder / "fd")) == ["0", "1", "2"]
+        # Python itself has files open for a moment, while it imports.
+        assert wait_for(lambda: sorted(os.listdir(folder / "fd")) == ["0", "1", "2"])
         assert os.readlink(folder / "fd/0").startswith("socket:")
         assert os.readlink(folder / "fd/0") == os.readlink(folder / "fd/1")
         assert os.readlink(folder / "fd/2").startswith("pipe:")
@@ -390,7 +391,7 @@ def test_sigpipe_of_the_default_kind_does_not_kill_the_host() -> None:
         print(s.run("1").outcome.name, s.run("6 * 7").value)
         s.close()
     """)
-    assert done.stdout == "HOST_FAILED 42\n"
+    assert done.stdout == "EXITED 42\n"  # nothing had begun: another worker made the run
 
 
 # -- fork --------------------------------------------------------------------------------------------------------------
@@ -475,7 +476,7 @@ RARE: list[tuple[str, Outcome]] = [
 ]
 
 
-def test_nothing_leaks() -> None:
+def test_nothing_leaks(quiet_host: None) -> None:
     limits = Limits(deadline_seconds=0.25, output_bytes=4096)
     with Sandbox(runtime=RUNTIME, workers=2) as warm:
         warm.run("1")

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
+from wasihost.capabilities.grants import check_env
 from wasihost.capabilities.preopen import Preopen, Scratch
 from wasihost.cli import statuses
 from wasihost.cli.arguments import Line
@@ -101,7 +102,7 @@ def _run(line: Line) -> int:
     # Read before anything is installed: what is wrong with a script is told at once. And behind the walls, no file can
     # be opened any more.
     program = make_program(
-        **{**DEFAULTS, **_arguments(line, asked.launcher), **listeners}, limits=limits, env=granted.make_env() | env
+        **{**DEFAULTS, **_arguments(line, asked.launcher), **listeners}, limits=limits, env=dict(check_env(granted.make_env() | env))
     )
     _import_what_comes_after(given)
     runner = _enclosed(given, [*granted.preopens, *preopens], limits, asked)

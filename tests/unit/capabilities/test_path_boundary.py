@@ -31,7 +31,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def no_descriptor_is_left() -> Any:
+def no_descriptor_is_left(quiet_host: None) -> Any:
     gc.collect()
     before = sorted(os.listdir("/proc/self/fd"))
     yield
