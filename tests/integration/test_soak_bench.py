@@ -166,6 +166,7 @@ def judged(tmp_path: Path) -> Any:
     one = Soak(options, tmp_path)
     try:
         one.done[0] = 1
+        one._settle()  # a worker that is being started is a copy of this process for a moment, with all its memory
         one.samples.append(one._sample(1))
         yield one
     finally:

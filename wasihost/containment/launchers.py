@@ -320,11 +320,11 @@ def _without_inner(read: Sequence[str], write: Sequence[str]) -> list[str]:
 
 
 def _nearest_above(path: str, among: set[str]) -> str | None:
-    above = path
-    while above != "/":
-        above = os.path.dirname(above)  # noqa: PTH120 - text in, text out
+    # Not every root is "/": POSIX gives "//" a meaning of its own, and it is its own parent too.
+    while (above := os.path.dirname(path)) != path:  # noqa: PTH120 - text in, text out
         if above in among:
             return above
+        path = above
     return None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wasihost import BWRAP, DOCKER, RUNSC, Launcher, docker_launcher
@@ -130,6 +130,9 @@ def test_each_path_is_mounted_once_and_as_it_was_granted(
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+@example("")
+@example("/")
+@example("/under/two/slashes")
 def test_a_path_is_always_one_word(name: str) -> None:
     path = f"/{name}"
     assert make("x", ("{read}",), "{worker}").argv([], read=[path]) == ["x", path]
