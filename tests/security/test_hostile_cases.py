@@ -80,6 +80,7 @@ def matches(found: str, wanted: str | re.Pattern[str]) -> bool:
 
 
 def check(result: RunResult, wanted: Expect, *, secret: bool) -> None:
+    wanted = wanted.for_outcome(result.outcome)
     assert result.outcome is wanted.outcome, result
     assert result.exit_code == wanted.exit_code, result
     assert matches(result.stdout, wanted.stdout), result
@@ -113,7 +114,7 @@ def run_in_time(run: Callable[[], RunResult], limits: Limits, wanted: Expect, la
         started = time.monotonic()
         result = run()
         late = time.monotonic() - started - limits.deadline_seconds
-        assert result.outcome is wanted.outcome, result
+        assert result.outcome is wanted.for_outcome(result.outcome).outcome, result
         if result.outcome is not Outcome.DEADLINE_EXCEEDED or late <= late_seconds:
             return result
     raise AssertionError(f"the answer came {late:.3f} s after the deadline")

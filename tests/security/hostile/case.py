@@ -49,6 +49,7 @@ class Expect:
         detail: The sentence on an outcome other than EXITED, or a pattern of the whole of it.
         omitted_bytes: Output that was not kept; None where the buffers inside decide how much it was.
         memory_peak_bytes: Size of the memory at the end, where it is part of the promise.
+        otherwise: The one other end that it may come to, where the bytes that happen to be in memory decide.
     """
 
     outcome: Outcome = Outcome.EXITED
@@ -61,6 +62,12 @@ class Expect:
     detail: str | re.Pattern[str] = ""
     omitted_bytes: int | None = 0
     memory_peak_bytes: int | None = None
+    otherwise: Expect | None = None
+
+    def for_outcome(self, outcome: Outcome) -> Expect:
+        """Return what has to be true of a run that ended like this: this, or the other end."""
+        other = self.otherwise
+        return other if other is not None and outcome is other.outcome else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +196,11 @@ def stopped(stdout: str | re.Pattern[str] = "", **more: Any) -> Expect:
 def crashed(detail: str | re.Pattern[str], **more: Any) -> Expect:
     """The interpreter inside was destroyed."""
     return Expect(outcome=Outcome.GUEST_CRASHED, detail=detail, **more)
+
+
+def survived_or_crashed() -> Expect:
+    """Forged code reads and writes memory that is not its own: what is there decides whether the interpreter lives."""
+    return printed(otherwise=crashed(TRAPPED, stderr=None))
 
 
 def ended(outcome: Outcome, detail: str | re.Pattern[str], **more: Any) -> Expect:

@@ -46,6 +46,8 @@ def end_in_words(end: End) -> str:
         words.append(f"memory of {end.memory_peak_bytes:,} bytes")
     if end.omitted_bytes:
         words.append(f"{end.omitted_bytes:,} bytes omitted")
+    if end.otherwise is not None:
+        words[-1] += f" or {end_in_words(end.otherwise)}"
     return ", ".join(words)
 
 
