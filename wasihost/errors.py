@@ -11,16 +11,21 @@ serve, and what `RunResult.check()` raises on request.
     │   ├── InvalidSourceError                  code, script or module that cannot be run at all
     │   ├── InvalidProfileError                 a profile file that says something else than it should
     │   ├── InvalidManifestError                a runtime's manifest that says something else than it should
-    │   └── UnknownRuntimeError                 no manifest of that name
+    │   ├── UnknownRuntimeError                 no manifest of that name
+    │   ├── UnknownImageError                   no image of that name
+    │   └── InvalidImageError                   a name, package, module or file that no image can be made of
     ├── RuntimeUnavailableError                 the runtime exists, but cannot be had here and now
     │   ├── DownloadError                       the source did not answer or answered with something else
     │   ├── OfflineError                        a download would be needed, and WASIHOST_OFFLINE forbids it
     │   ├── DigestMismatchError                 bytes that are not the pinned ones
     │   ├── MissingMemberError                  an archive without a file that the manifest names
     │   ├── UnfreezableRuntimeError             a build that cannot be started, stopped and mapped
+    │   ├── UnusableImageError                  an image of another version, or one whose files were changed
     │   └── CacheError                          the cache folder cannot be used
     │       ├── UntrustedCacheError             somebody else could have written to it
     │       └── DiskFullError                   no room for what has to be stored
+    ├── ImageBuildError                         an image could not be built; `.result` is the run that should have done it
+    │   └── PackageError                        packages that cannot be had together, or not for this runtime
     ├── EngineError                             Wasmtime or a worker refused something that it should have done
     │   └── WallsMissingError                   a required wall does not stand on this machine
     ├── ClosedError                             a sandbox or session used after its end
@@ -80,6 +85,14 @@ class UnknownRuntimeError(ConfigError):
     """There is no manifest of that name; the message lists the names there are."""
 
 
+class UnknownImageError(ConfigError):
+    """There is no image of that name for the runtime; the message lists the names there are."""
+
+
+class InvalidImageError(ConfigError):
+    """An image cannot be made of this: its name, a package, a module, or a file that is no exported image."""
+
+
 class RuntimeUnavailableError(WasiHostError):
     """The runtime is known but cannot be had here and now; the message says what to do."""
 
@@ -104,6 +117,10 @@ class UnfreezableRuntimeError(RuntimeUnavailableError):
     """A build of CPython that cannot be started, stopped at rest and mapped; the message says why."""
 
 
+class UnusableImageError(RuntimeUnavailableError):
+    """An image was built for another version of wasihost or of its runtime, or its files were changed since."""
+
+
 class CacheError(RuntimeUnavailableError):
     """The cache folder cannot be used."""
 
@@ -114,6 +131,22 @@ class UntrustedCacheError(CacheError):
 
 class DiskFullError(CacheError):
     """The disk that holds the cache has no room."""
+
+
+class ImageBuildError(WasiHostError):
+    """An image could not be built; one of that name that was there before still is.
+
+    Attributes:
+        result: The run that imported the modules and ran the set-up code, where it came to that.
+    """
+
+    def __init__(self, message: str, result: RunResult | None = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class PackageError(ImageBuildError):
+    """Packages cannot be had: unknown, in conflict, with another digest, or in need of native code."""
 
 
 class EngineError(WasiHostError):

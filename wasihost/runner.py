@@ -18,7 +18,6 @@ from wasihost.capabilities.paths import OpenedPreopens, guest_path_of, open_preo
 from wasihost.capabilities.usage import DiskAccount
 from wasihost.conclusion import conclude
 from wasihost.containment.job import PROCESS_WALLS, Control, Grant, Job, default_size, inside
-from wasihost.engine.mapping import SLOTS
 from wasihost.errors import ClosedError, ConfigError, InvalidLimitsError
 from wasihost.image.protocol import MESSAGE_BYTES, Request
 from wasihost.limits import UNMETERED, WASM_PAGE_BYTES, Limits
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from wasihost.containment.direct import Direct
     from wasihost.containment.launchers import Launcher
     from wasihost.containment.pool import Pool
-    from wasihost.image.store import Ready
+    from wasihost.image.store import Located, Ready
     from wasihost.progress import Progress
     from wasihost.result import RunResult
     from wasihost.source import Source
@@ -39,21 +38,20 @@ Containment = Literal["process", "in-process"]
 CONTAINMENTS: Final = ("process", "in-process")
 MAX_WORKERS: Final = 1024
 
-_ready: dict[tuple[str, bool], Ready] = {}
+_ready: dict[Located, Ready] = {}
 _ready_lock = threading.Lock()
 
 
-def _shared_ready(runtime: str, *, metered: bool, progress: Progress | None) -> Ready:
+def _shared_ready(located: Located) -> Ready:
     """Code and image are loaded once in a process and shared by all runners in it."""
-    from wasihost.image.store import make_ready
+    from wasihost.image.store import load
 
-    key = (f"{cache_root()}:{runtime}", metered)
-    ready = _ready.get(key)
+    ready = _ready.get(located)
     if ready is None:
         with _ready_lock:
-            ready = _ready.get(key)
+            ready = _ready.get(located)
             if ready is None:
-                ready = _ready[key] = make_ready(runtime, metered=metered, progress=progress)
+                ready = _ready[located] = load(located)
     ready.code.engine.check_process()
     return ready
 
@@ -135,24 +133,22 @@ class Runner:
         self._closing = False
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        ready = located = None
-        if setup.containment == "process":
-            from wasihost.image.store import locate
+        from wasihost.image.store import locate
 
-            located = locate(setup.runtime, metered=setup.metered, progress=progress)
-            self._stdlib, least = located.stdlib, located.memory_bytes
-        else:
-            ready = _shared_ready(setup.runtime, metered=setup.metered, progress=progress)
-            self._stdlib, least = ready.stdlib, ready.image.layout.memory_bytes
+        located = locate(setup.runtime, setup.image, metered=setup.metered, progress=progress)
+        ready = _shared_ready(located) if setup.containment == "in-process" else None
+        self._libraries, least = located.libraries, located.memory_bytes
         if setup.memory_bytes // WASM_PAGE_BYTES * WASM_PAGE_BYTES < least:
             raise InvalidLimitsError(
                 f"memory_bytes is {setup.memory_bytes}, and the interpreter of {setup.runtime} alone needs {least}: "
                 f"the least that works is {least} bytes ({least / 2**20:.0f} MiB)"
             )
         self.least_memory_bytes = least
-        reserved = [] if self._stdlib is None else [self._stdlib.guest]
         self._opened: OpenedPreopens | None = open_preopens(
-            [*preopens], reserved=reserved, slots=SLOTS, forbidden=[cache_root()]
+            [*preopens],
+            reserved=[library.guest for library in self._libraries],
+            slots=located.slots,
+            forbidden=[cache_root()],
         )
         self._overlays: tuple[int, str] | None = None
         try:
@@ -334,8 +330,7 @@ class Runner:
         elif source.kind == "module":
             path, first = "/", "-m"
         grants = [(entry.guest, entry.writable or entry.overlay) for entry in opened.entries]
-        if self._stdlib is not None:
-            grants.append((self._stdlib.guest, False))
+        grants += [(library.guest, False) for library in self._libraries]
         return Request(
             kind=source.kind,
             source=source.text,
@@ -423,8 +418,6 @@ class Runner:
 def _check(setup: Setup) -> None:
     if setup.containment not in CONTAINMENTS:
         raise ConfigError(f'containment must be "process" or "in-process", not {setup.containment!r}')
-    if setup.image != "base":
-        raise ConfigError(f"there is no image {setup.image!r} of the runtime {setup.runtime}; there is: base")
     workers = setup.workers
     if workers is not None and (
         isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= MAX_WORKERS

@@ -124,7 +124,7 @@ def test_a_worker_inherits_nothing(sandbox: Sandbox, monkeypatch: pytest.MonkeyP
 
 def _any_load() -> messages.Load:
     return messages.Load(
-        protocol=messages.PROTOCOL, runtime="", metered=True, compiled="", image="", stdlib="", stdlib_guest="",
+        protocol=messages.PROTOCOL, runtime="", metered=True, compiled="", image="", libraries=[], slots=16,
         memory_bytes=65536,
     )  # fmt: skip
 

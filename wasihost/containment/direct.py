@@ -53,11 +53,10 @@ class Direct:
 
         if (thread_count() or 1) != 1:
             raise EngineError("this process has several threads already: enclose it first of all, or use workers")
-        stdlib = self._ready.stdlib
         standing = enclose(
             Enclosure(
                 readable=[
-                    *([stdlib.host] if stdlib is not None else []),
+                    *[library.host for library in self._ready.libraries],
                     *[grant.descriptor for grant in self._grants if not grant.writable],
                 ],
                 writable=[grant.descriptor for grant in self._grants if grant.writable],
@@ -106,7 +105,7 @@ class Direct:
         return run.abandoned()
 
     def _prepare(self, job: Job) -> Run:
-        directories = [] if self._ready.stdlib is None else [self._ready.stdlib]
+        directories = list(self._ready.libraries)
         copies = iter(job.overlays)
         writable: list[tuple[int, FolderLimit | None]] = []
         for grant in self._grants:
@@ -136,6 +135,7 @@ class Direct:
             surroundings,
             [grant.guest for grant in self._grants],
             reply_bytes=job.reply_bytes,
+            snapshot_into=job.snapshot_into,
         )
 
     def pids(self) -> list[int]:

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 """Version of the messages. Parent and worker come from one installation, unless a container holds another."""
 
 MAX_DETAIL_CHARACTERS: Final = 4096
@@ -28,9 +28,10 @@ class Load(ToWorker, tag="load"):
     metered: bool
     compiled: str
     image: str
-    stdlib: str
-    stdlib_guest: str
+    libraries: list[tuple[str, str]]
+    """Host path and guest path of each."""
     memory_bytes: int
+    slots: int
 
 
 class GrantSaid(msgspec.Struct, array_like=True):
@@ -54,7 +55,8 @@ class Configure(ToWorker, tag="configure"):
 
 
 class Execute(ToWorker, tag="execute"):
-    """Every other: a run. Descriptors of its overlays and, with `stdin_descriptor`, its standard input come along."""
+    """Every other: a run. Descriptors come along: of its overlays, with `snapshot` of a file for the memory, and with
+    `stdin_descriptor` of its standard input."""
 
     number: int
     request: bytes
@@ -72,6 +74,7 @@ class Execute(ToWorker, tag="execute"):
     disk_files: int
     reply_bytes: int
     overlays: list[str]
+    snapshot: bool
 
 
 class FromWorker(msgspec.Struct, tag=True, array_like=True):
@@ -105,6 +108,15 @@ class Output(FromWorker, tag="output"):
     data: bytes
 
 
+class SnapshotSaid(msgspec.Struct, array_like=True):
+    """What belongs to a memory that was written into a file."""
+
+    memory_bytes: int
+    globals: list[tuple[str, str, int]]
+    open_files: int
+    entropy_reads: int
+
+
 class Done(FromWorker, tag="done"):
     """The end of the run of that number. `stdout` and `stderr` are given where not all of it was sent on the way."""
 
@@ -120,6 +132,7 @@ class Done(FromWorker, tag="done"):
     cpu_seconds: float
     wall_seconds: float
     worn: bool
+    snapshot: SnapshotSaid | None
 
 
 encode: Final = msgspec.msgpack.Encoder().encode

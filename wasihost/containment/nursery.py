@@ -121,15 +121,14 @@ def _load(located: Located) -> messages.Load:
         metered=located.metered,
         compiled=str(located.compiled),
         image=str(located.image),
-        stdlib=located.stdlib.host if located.stdlib is not None else "",
-        stdlib_guest=located.stdlib.guest if located.stdlib is not None else "",
+        libraries=[(library.host, library.guest) for library in located.libraries],
         memory_bytes=located.memory_bytes,
+        slots=located.slots,
     )
 
 
 def _own_folders(located: Located) -> list[str]:
-    folders = [str(located.compiled), str(located.image)]
-    return folders if located.stdlib is None else [*folders, located.stdlib.host]
+    return [str(located.compiled), str(located.image), *[library.host for library in located.libraries]]
 
 
 def _grow(key: Located) -> None:

@@ -22,6 +22,7 @@ from wasihost.errors import EngineError
 if TYPE_CHECKING:
     from wasihost.containment.job import Control, Job
     from wasihost.containment.launchers import Launch
+    from wasihost.engine.snapshot import Snapshot
 
 KILL_SECONDS: Final = 0.05
 """How long after its deadline a run may take to say so itself; then its worker is killed."""
@@ -185,6 +186,7 @@ class WorkerProcess:
             memory_bytes=done.memory_bytes,
             cpu_seconds=done.cpu_seconds,
             wall_seconds=done.wall_seconds,
+            snapshot=None if done.snapshot is None else _snapshot(done.snapshot),
         )
 
     def _converse(self, job: Job, captures: tuple[Capture, Capture], control: Control) -> messages.Done | End:
@@ -249,6 +251,8 @@ class WorkerProcess:
         stdin, opened = job.stdin, -1
         descriptors = [] if self._by_path else [descriptor for descriptor, _ in job.overlays]
         try:
+            if job.snapshot_into is not None:
+                descriptors.append(job.snapshot_into)
             if stdin is None:
                 descriptors.append(0)
             elif len(stdin) > MAX_STDIN_IN_MESSAGE and not self._by_path:
@@ -272,6 +276,7 @@ class WorkerProcess:
                 disk_files=job.disk_files,
                 reply_bytes=job.reply_bytes,
                 overlays=[path for _, path in job.overlays] if self._by_path else [],
+                snapshot=job.snapshot_into is not None,
             )
             self._wire.send(messages.encode(message), descriptors, until=until)
         except WireTimeoutError:
@@ -292,6 +297,7 @@ class WorkerProcess:
             and 0 <= (done.fuel_consumed or 0) <= (job.fuel or 0)
             and 0 <= done.cpu_seconds < math.inf
             and 0 <= done.wall_seconds < math.inf
+            and (done.snapshot is None or (job.snapshot_into is not None and 0 <= done.snapshot.open_files))
         )
 
     def _death(self) -> End:
@@ -350,6 +356,17 @@ class WorkerProcess:
                     timeout=STOP_SECONDS,
                     check=False,
                 )
+
+
+def _snapshot(said: messages.SnapshotSaid) -> Snapshot:
+    from wasihost.engine.snapshot import Snapshot  # only images are made of one
+
+    return Snapshot(
+        memory_bytes=said.memory_bytes,
+        globals=tuple(said.globals),
+        open_files=said.open_files,
+        entropy_reads=said.entropy_reads,
+    )
 
 
 def _as_file(data: bytes) -> int:

@@ -30,6 +30,7 @@ from wasihost.image.protocol import MESSAGE_BYTES, Request
 
 if TYPE_CHECKING:
     from wasihost.containment.walls.enclosure import Standing
+    from wasihost.engine.snapshot import Snapshot
     from wasihost.image.store import Ready
 
 OUTLIVE_SECONDS: Final = 0.08
@@ -135,8 +136,9 @@ def _load(load: messages.Load) -> Ready:
             metered=load.metered,
             compiled=Path(load.compiled),
             image=Path(load.image),
-            stdlib=Directory(host=load.stdlib, guest=load.stdlib_guest) if load.stdlib else None,
+            libraries=tuple(Directory(host=host, guest=guest) for host, guest in load.libraries),
             memory_bytes=load.memory_bytes,
+            slots=load.slots,
         )
     )
 
@@ -157,10 +159,8 @@ def _enclose(setting: Setting, configure: messages.Configure, descriptors: list[
     from wasihost.containment.walls.enclosure import Enclosure, enclose
 
     given = iter(descriptors)
-    readable: list[int | str] = []
+    readable: list[int | str] = [library.host for library in setting.ready.libraries]
     writable: list[int | str] = []
-    if setting.ready.stdlib is not None:
-        readable.append(setting.ready.stdlib.host)
     for grant in configure.grants:
         if not grant.overlay:
             (writable if grant.writable else readable).append(grant.path or next(given))
@@ -213,7 +213,7 @@ class _Worker:
         ).encode()  # fmt: skip
         guest = prepare(ready.code, ready.image)
         surroundings = Surroundings(
-            directories=[] if ready.stdlib is None else [ready.stdlib],
+            directories=ready.libraries,
             fuel=10**11 if ready.code.engine.metered else None,
             deadline_seconds=10.0,
             on_stdout=lambda _: self._pages.record(guest, ready.image.layout.memory_bytes),
@@ -231,6 +231,7 @@ class _Worker:
             opened = descriptors.pop()
             os.dup2(opened, 0)
             os.close(opened)
+        memory = descriptors.pop() if execute.snapshot else None
         directories, paths, writable = self._directories(execute, descriptors)
         folders = [(os.open(path, OPEN_DIRECTORY), limit) for path, limit in writable]
         outlets = [_Outlet(self, 1, execute), _Outlet(self, 2, execute)]
@@ -249,7 +250,10 @@ class _Worker:
             on_stderr=outlets[1],
         )
         ready = self._setting.ready
-        run = Run(ready.code, ready.image, surroundings, paths, reply_bytes=execute.reply_bytes, prepared=guest)
+        run = Run(
+            ready.code, ready.image, surroundings, paths,
+            reply_bytes=execute.reply_bytes, prepared=guest, snapshot_into=memory,
+        )  # fmt: skip
         # Whatever hangs, and even when the parent is gone: the kernel's default for this signal is to end the process.
         signal.setitimer(signal.ITIMER_REAL, execute.deadline_seconds + OUTLIVE_SECONDS)
         execution = run.execute(execute.request)
@@ -258,7 +262,7 @@ class _Worker:
         self.send(_done(execute.number, execution, [outlet.complete for outlet in outlets], worn=worn))
         # Nobody waits for this any more.
         guest.close()
-        for descriptor in [*descriptors, *[folder for folder, _ in folders]]:
+        for descriptor in [*descriptors, *[folder for folder, _ in folders], *([] if memory is None else [memory])]:
             os.close(descriptor)
 
     def _directories(
@@ -266,7 +270,7 @@ class _Worker:
     ) -> tuple[list[Directory], list[str], list[tuple[str, FolderLimit | None]]]:
         """Return the engine's directories, the guest paths of the grants, and the writable ones with their limits."""
         ready = self._setting.ready
-        directories = [] if ready.stdlib is None else [ready.stdlib]
+        directories = list(ready.libraries)
         copies = iter(execute.overlays or [f"/proc/self/fd/{number}" for number in descriptors])
         paths: list[str] = []
         writable: list[tuple[str, FolderLimit | None]] = []
@@ -322,4 +326,14 @@ def _done(number: int, execution: Execution, complete: list[bool], *, worn: bool
         cpu_seconds=execution.cpu_seconds,
         wall_seconds=execution.wall_seconds,
         worn=worn,
+        snapshot=None if execution.snapshot is None else _said(execution.snapshot),
+    )
+
+
+def _said(snapshot: Snapshot) -> messages.SnapshotSaid:
+    return messages.SnapshotSaid(
+        memory_bytes=snapshot.memory_bytes,
+        globals=list(snapshot.globals),
+        open_files=snapshot.open_files,
+        entropy_reads=snapshot.entropy_reads,
     )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import enum
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from wasihost.engine.snapshot import Snapshot
 
 
 class Ending(enum.Enum):
@@ -67,6 +70,7 @@ class Execution:
         memory_bytes: Size of the guest's memory at the end; 0 when nobody came back to tell.
         cpu_seconds: CPU time of the thread that ran the guest.
         wall_seconds: From the start of the run to its end.
+        snapshot: What belongs to the memory that was written into a file, where the run had one for it.
     """
 
     end: End
@@ -77,6 +81,7 @@ class Execution:
     memory_bytes: int = 0
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
+    snapshot: Snapshot | None = None
 
 
 def host_failed(error: BaseException) -> Stop:

@@ -11,12 +11,16 @@ from wasihost.engine.code import Code
 from wasihost.engine.ending import CANCELLED, EXPIRED, End, Ending, Execution, Stop, host_failed
 from wasihost.engine.instance import Guest, GuestMemoryError
 from wasihost.engine.mapping import MappedImage
+from wasihost.engine.snapshot import ENTROPY_READS, take_snapshot
 from wasihost.engine.surroundings import Surroundings
 
 MAILBOX_BYTES: Final = 65536
 """Size of the harness's mailbox; guest/harness.py documents its fields."""
 MAILBOX_BODY: Final = 64
 COMMAND_FETCH: Final = 1
+COMMAND_ENTROPY: Final = 3
+ANSWER: Final = 20
+"""Where in the mailbox a number is put that the harness asked for."""
 
 
 def prepare(code: Code, image: MappedImage) -> Guest:
@@ -40,11 +44,13 @@ class Run:
     Args:
         code: Compiled code of the image's runtime.
         image: The started interpreter.
-        surroundings: Grants and limits; its directories are the stdlib's (if any), then the granted ones.
+        surroundings: Grants and limits; its directories are the image's libraries, then the granted ones.
         guest_paths: Guest paths of the granted directories, one for each slot used.
         reply_bytes: Longest reply that is read.
         prepared: A guest from `prepare` that nobody used yet, which the caller closes; otherwise the run makes one and
             closes it.
+        snapshot_into: An empty file that gets the guest's memory when the entry function came back, for an image that
+            is being made. Only such a run can ask how often entropy was read.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class Run:
         *,
         reply_bytes: int,
         prepared: Guest | None = None,
+        snapshot_into: int | None = None,
     ) -> None:
         self._code = code
         self._image = image
@@ -63,6 +70,7 @@ class Run:
         self._guest_paths = guest_paths
         self._reply_bytes = reply_bytes
         self._prepared = prepared
+        self._snapshot_into = snapshot_into
         self._guest: Guest | None = None
         self._stop_wanted: Stop | None = None
 
@@ -111,12 +119,14 @@ class Run:
             if self._stop_wanted is not None:
                 guest.cancel(self._stop_wanted)
             end = self._call(guest, request)
-            reply = None
+            reply = snapshot = None
             if end.ending is Ending.RETURNED:
                 try:
                     reply = self._reply(guest)
                 except (GuestMemoryError, ValueError) as error:
                     end = End(Ending.CRASHED, str(error))
+                if self._snapshot_into is not None and end.ending is Ending.RETURNED:
+                    snapshot = take_snapshot(guest, self._image.layout, self._snapshot_into)
             elif end.ending not in (Ending.EXITED, Ending.OUTPUT_LIMIT, Ending.HOST_FAILED):
                 end = self._save_output(guest) or end
             return Execution(
@@ -128,6 +138,7 @@ class Run:
                 memory_bytes=guest.memory_bytes(),
                 cpu_seconds=time.thread_time() - cpu_started,
                 wall_seconds=time.monotonic() - started,
+                snapshot=snapshot,
             )
         finally:
             self._guest = None
@@ -143,10 +154,12 @@ class Run:
             guest.set_global("wasihost:files_left", "i32", 0)
         for at, path in zip(layout.slots, self._guest_paths, strict=False):
             guest.write(at, path.strip("/").encode() + b"\0")
-        if MAILBOX_BODY + len(request) <= MAILBOX_BYTES:
+        fits = MAILBOX_BODY + len(request) <= MAILBOX_BYTES
+        if fits:
             guest.write(layout.mailbox + MAILBOX_BODY, request)
-        else:
-            guest.doorbell = _deliver(request, layout.mailbox)
+        if not fits or self._snapshot_into is not None:
+            counts = self._snapshot_into is not None
+            guest.doorbell = _doorbell(b"" if fits else request, layout.mailbox, counts_entropy=counts)
         guest.write(layout.mailbox, struct.pack("<5I", 0, len(request), 0, 0, 0))
         if guest.must_stop() and guest.stop is not None:
             return guest.stop.end()
@@ -184,10 +197,16 @@ class Run:
         return None
 
 
-def _deliver(request: bytes, mailbox: int) -> Callable[[Guest], None]:
+def _doorbell(request: bytes, mailbox: int, *, counts_entropy: bool) -> Callable[[Guest], None]:
+    """Return what answers the harness: with the request, when it is too long for the mailbox, or with a count."""
+
     def answer(guest: Guest) -> None:
-        if guest.read_u32(mailbox) == COMMAND_FETCH:
+        command = guest.read_u32(mailbox)
+        if command == COMMAND_FETCH and request:
             guest.write(guest.read_u32(mailbox + 8), request)
+            guest.write(mailbox, bytes(4))
+        elif command == COMMAND_ENTROPY and counts_entropy:
+            guest.write(mailbox + ANSWER, struct.pack("<I", guest.get_global(ENTROPY_READS) & 0xFFFFFFFF))
             guest.write(mailbox, bytes(4))
 
     return answer

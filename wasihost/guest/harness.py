@@ -5,9 +5,10 @@
 # checked on the host. What is here is about behaving like Python: a clean __main__, exit codes, tracebacks.
 #
 # The mailbox is a fixed array of bytes whose address the host knows (all numbers u32, little endian):
-#    0  command to the host, rung by the doorbell: 0 none, 1 write the request to [8], 2 look at the output buffer
+#    0  command to the host, rung by the doorbell: 0 none, 1 write the request to [8], 2 look at the output buffer,
+#       3 (while an image is made) write to [20] how often entropy was read
 #    4  length of the request            8  address for a request that is too long for the mailbox
-#   12  length of the reply, 0 = none   16  address of the reply
+#   12  length of the reply, 0 = none   16  address of the reply         20  a number that was asked for
 #   64  the request, or the reply, when it fits
 # A request is: u32 length of the header, header (JSON), source. A reply is: the same with the value (JSON) as body.
 # ruff: noqa: ARG001, ARG004, PLW0603 - hooks take what Python passes, and the state of the one run is global
@@ -30,7 +31,7 @@ import traceback
 
 MAILBOX_BYTES = 65536
 BODY = 64
-FETCH, CALIBRATE = 1, 2
+FETCH, CALIBRATE, ENTROPY = 1, 2, 3
 NAME_CHARACTERS = 1024
 MESSAGE_CHARACTERS = 64 * 1024
 TRACEBACK_CHARACTERS = 256 * 1024
@@ -106,6 +107,8 @@ def entry():
     try:
         try:
             request, source = take_request()
+            if request["kind"] == "image":
+                return give_reply(*make_image(request, source))
             prepare(request)
             header["exit_code"], value = perform(request, source, header)
         except BaseException as error:
@@ -125,6 +128,9 @@ def entry():
 def prepare(request):
     global watching, grants
     random.seed()
+    numpy_random = sys.modules.get("numpy.random.mtrand")
+    if numpy_random is not None:
+        numpy_random.seed()
     now = time.time()
     logging = sys.modules.get("logging")
     if logging is not None:
@@ -399,6 +405,113 @@ def flush(stream):
     return True
 
 
+# -- images -----------------------------------------------------------------------------------------------------------
+
+
+def make_image(request, source):
+    """Import modules and run set-up code; what is in memory afterwards is where every run from this image starts.
+
+    The value of the reply tells what was imported and who read entropy, or which step failed.
+    """
+    header = {"exit_code": 0}
+    told = {"failed": None, "imported": [], "entropy": []}
+    try:
+        add_library(request["library"])
+        for name in request["modules"]:
+            told["failed"] = name
+            with EntropyWatch(name, told["entropy"]):
+                __import__(name)
+            told["imported"].append(name)
+        if source:
+            told["failed"] = "setup"
+            with EntropyWatch("", told["entropy"]):
+                set_up(source)
+        told["failed"] = None
+    except BaseException as error:
+        if isinstance(error, SystemExit):
+            error = SystemError(f"it left with status {exit_code_of(error)}")
+        header["exit_code"] = ended_by(error, header)
+    if not header["exit_code"]:
+        come_to_rest()
+    return header, encode_value(told).encode()
+
+
+def add_library(path):
+    """Put the folder of the image's packages on the import path, before those that the build brings along."""
+    if not path:
+        return
+    names = {name.partition(".")[0] for name in os.listdir(path)}
+    hidden = sorted(names & sys.stdlib_module_names)
+    if hidden:
+        raise ImportError(f"the packages bring {hidden[0]!r}, which is a module of the standard library")
+    sys.path.insert(0, path)
+    sys.path_importer_cache.pop(path, None)
+
+
+def set_up(source):
+    namespace = main.__dict__
+    namespace.update(main_module_attributes)
+    remember_lines("<setup>", source)
+    exec(compile(source, "<setup>", "exec", dont_inherit=True), namespace)
+
+
+class EntropyWatch:
+    """Notes how often a step asked for random bytes, but for those that each run draws anew (see `prepare`).
+
+    The host counts all; which of them numpy's own generator drew when it was imported is seen on the Python stack.
+    """
+
+    def __init__(self, step, notes):
+        self.step, self.notes, self.renewed = step, notes, 0
+
+    def __enter__(self):
+        self.urandom = os.urandom
+        self.before = entropy_reads()
+        os.urandom = random._urandom = self.draw
+
+    def __exit__(self, *_):
+        os.urandom = random._urandom = self.urandom
+        reads = entropy_reads() - self.before - self.renewed
+        if reads > 0:
+            self.notes.append([self.step, reads])
+
+    def draw(self, size):
+        frame = sys._getframe(1)
+        while frame is not None:
+            # Cython has no frames: the one that imports numpy's generator is the last that is seen.
+            if frame.f_globals.get("__name__") == "numpy.random" and frame.f_code.co_name == "<module>":
+                self.renewed += 1
+                break
+            frame = frame.f_back
+        return self.urandom(size)
+
+
+def entropy_reads():
+    ring(ENTROPY)
+    return int.from_bytes(box[20:24], "little")
+
+
+def come_to_rest():
+    """Forget what belongs to this process and not to the runs to come, and leave nothing for them to collect."""
+    global watching
+    watching = False
+    tempfile, uuid = sys.modules.get("tempfile"), sys.modules.get("uuid")
+    if tempfile is not None:
+        tempfile._name_sequence = tempfile.tempdir = None
+    for name in vars(uuid) if uuid is not None else ():
+        if name == "_node" or name.startswith("_last_timestamp"):
+            setattr(uuid, name, None)
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        sys.__dict__.pop(name, None)
+    for stream in (standard("stdout"), standard("stderr"), own_stdout):
+        flush(stream)
+    linecache.clearcache()
+    del denials[:]
+    del keep[:]
+    gc.collect()
+    gc.freeze()
+
+
 # -- what was asked for and not given ---------------------------------------------------------------------------------
 
 WATCHED = {
@@ -547,7 +660,7 @@ def import_modules(names):
     return imported
 
 
-def boot(modules, missing_modules):
+def boot(modules, required, setup, missing_modules):
     """Make the interpreter ready and tell the host where everything is; does not return on a command build."""
     global own_stdout, future_flags, unraisable_args
     import __future__
@@ -559,6 +672,11 @@ def boot(modules, missing_modules):
     sys.stdout = sys.__stdout__ = own_stdout = open_stdout()
     imported = import_modules(modules)
     adapt_asyncio()
+    for name in required:
+        __import__(name)
+        imported.append(name)
+    if setup:
+        exec(compile(setup, "<setup>", "exec", dont_inherit=True), {"__name__": "<setup>"})
     for name in __future__.all_feature_names:
         future_flags |= getattr(__future__, name).compiler_flag
     for name in ("PYTHONTZPATH", "PYTHONHOME", "PYTHONPATH"):

@@ -15,6 +15,7 @@ from wasihost.engine.code import Code
 from wasihost.engine.ending import End, Ending, Stop
 from wasihost.engine.instance import Guest, GuestStoppedError
 from wasihost.engine.mapping import SLOTS, Layout, OutputBuffer
+from wasihost.engine.snapshot import OPEN_COUNT
 from wasihost.engine.surroundings import Directory, Surroundings
 from wasihost.errors import UnfreezableRuntimeError
 
@@ -55,8 +56,10 @@ def freeze(
     layout: str,
     genesis: bytes,
     saved_globals: Sequence[tuple[str, str]],
-    stdlib: Directory | None,
+    libraries: Sequence[Directory],
     modules: Sequence[str],
+    required: Sequence[str],
+    setup: str,
     missing: Mapping[str, str],
     empty_folder: Path,
 ) -> Frozen:
@@ -67,23 +70,25 @@ def freeze(
         layout: "command" or "reactor".
         genesis: Initial memory of the module.
         saved_globals: (export, type) of every mutable global.
-        stdlib: Preopen of the standard library, unless the module holds it.
+        libraries: Preopens that belong to the runtime: the standard library, unless the module holds it, and others.
         modules: Imported before the freeze; those that the build lacks are left out.
+        required: Likewise, but one that cannot be imported is an error.
+        setup: Python code that is run after that.
         missing: Module -> message, for modules outside the slice.
         empty_folder: An empty directory of the host, to reserve the preopen slots with.
 
     Raises:
         UnfreezableRuntimeError: The build did not start, did not stop, or is laid out in an unknown way.
     """
-    boot = _Boot(code, layout, genesis, saved_globals, stdlib, empty_folder=empty_folder)
-    return threads.submit_and_wait(lambda: boot.run(_script(modules, missing)))
+    boot = _Boot(code, layout, genesis, saved_globals, libraries, empty_folder=empty_folder)
+    return threads.submit_and_wait(lambda: boot.run(_script(modules, required, setup, missing)))
 
 
-def _script(modules: Sequence[str], missing: Mapping[str, str]) -> str:
+def _script(modules: Sequence[str], required: Sequence[str], setup: str, missing: Mapping[str, str]) -> str:
     return (
         "_n = {'__name__': '_wasihost', '__builtins__': dict(vars(__import__('builtins')))}\n"
         f"exec(compile({harness_source()!r}, '<wasihost>', 'exec'), _n)\n"
-        f"_n['boot']({list(modules)!r}, {dict(missing)!r})\n"
+        f"_n['boot']({list(modules)!r}, {list(required)!r}, {setup!r}, {dict(missing)!r})\n"
     )
 
 
@@ -99,7 +104,7 @@ class _Boot:
         layout: str,
         genesis: bytes,
         saved_globals: Sequence[tuple[str, str]],
-        stdlib: Directory | None,
+        libraries: Sequence[Directory],
         *,
         empty_folder: Path,
     ) -> None:
@@ -107,12 +112,12 @@ class _Boot:
         self._layout = layout
         self._genesis = genesis
         self._saved_globals = saved_globals
-        self._stdlib = stdlib
+        self._libraries = libraries
         self._empty_folder = empty_folder
         self._looks: list[tuple[bytes, int]] = []  # the output buffer object, and where the marker was
 
     def run(self, script: str) -> Frozen:
-        directories = [] if self._stdlib is None else [self._stdlib]
+        directories = list(self._libraries)
         directories += [Directory(host=str(self._empty_folder), guest=slot_name(k)) for k in range(SLOTS)]
         command = self._layout == "command"
         surroundings = Surroundings(
@@ -129,6 +134,8 @@ class _Boot:
             guest.doorbell = self._answer
             end = self._start_command(guest) if command else self._start_reactor(guest, script.encode())
             told = self._told(guest, end)
+            if left := guest.get_global(OPEN_COUNT):
+                raise UnfreezableRuntimeError(f"{left} files are still open when it stands still")
             memory = ctypes.string_at(guest.memory_address(), guest.memory_bytes())
             return Frozen(memory=memory, layout=self._describe(guest, memory, told), told=told)
         finally:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from wasihost.runtime.cache import Cache
 
-FORMAT: Final = "2"
+FORMAT: Final = "3"
 """Changes whenever the rewriting of modules, or what is stored of code and images, changes meaning."""
 _VERSION: Final = f"{__version__} {FORMAT}"
 MAX_WITNESSES: Final = 64
@@ -40,24 +40,22 @@ class Note:
     Attributes:
         compiled: Folder of the compiled code.
         image: Folder of the image.
-        stdlib: Host folder of the standard library, "" when the module holds it.
-        stdlib_guest: Guest path for it.
+        libraries: (host folder, guest path) of what belongs to the runtime, the standard library first.
     """
 
     compiled: Path
     image: Path
-    stdlib: str
-    stdlib_guest: str
+    libraries: tuple[tuple[str, str], ...]
 
 
-def read_note(cache: Cache, runtime: str, engine_key: str) -> Note | None:
-    """Return the note on a runtime if there is one that still holds.
+def read_note(cache: Cache, runtime: str, image: str, engine_key: str) -> Note | None:
+    """Return the note on a runtime and one of its shipped images if there is one that still holds.
 
     Raises:
         UntrustedCacheError: Somebody else may have written it.
     """
     try:
-        said = json.loads(checked_file(_path(cache, runtime, engine_key)).read_bytes())
+        said = json.loads(checked_file(_path(cache, runtime, image, engine_key)).read_bytes())
         if said["version"] != _VERSION:
             return None
         if [[path, *_look(path)] for path, _, _ in said["witnesses"]] != said["witnesses"]:
@@ -65,14 +63,13 @@ def read_note(cache: Cache, runtime: str, engine_key: str) -> Note | None:
         return Note(
             compiled=cache.root / said["compiled"],
             image=cache.root / said["image"],
-            stdlib=str(said["stdlib"]),
-            stdlib_guest=str(said["stdlib_guest"]),
+            libraries=tuple((str(host), str(guest)) for host, guest in said["libraries"]),
         )
     except (OSError, KeyError, TypeError, ValueError):
         return None
 
 
-def write_note(cache: Cache, runtime: str, engine_key: str, note: Note) -> None:
+def write_note(cache: Cache, runtime: str, image: str, engine_key: str, note: Note) -> None:
     """Keep a note for later processes."""
     stem = runtime.rpartition("-")[0] or runtime
     shipped = data_folder("runtimes")
@@ -84,7 +81,10 @@ def write_note(cache: Cache, runtime: str, engine_key: str, note: Note) -> None:
         _HERE / "base.py",
         _HERE.parent / "guest" / "harness.py",
     }
-    deciding.update(_files(note.stdlib))
+    for host, _ in note.libraries[:1]:
+        deciding.update(_files(host))
+    # Further libraries have many files: any that is put there or taken away changes the time of its folder.
+    deciding.update(Path(host) for host, _ in note.libraries[1:])
     if len(deciding) > MAX_WITNESSES:
         return
     said = {
@@ -92,22 +92,21 @@ def write_note(cache: Cache, runtime: str, engine_key: str, note: Note) -> None:
         "witnesses": [[str(path), *_look(str(path))] for path in sorted(deciding)],
         "compiled": str(note.compiled.relative_to(cache.root)),
         "image": str(note.image.relative_to(cache.root)),
-        "stdlib": note.stdlib,
-        "stdlib_guest": note.stdlib_guest,
+        "libraries": note.libraries,
     }
-    cache.write_file(_path(cache, runtime, engine_key), json.dumps(said).encode())
+    cache.write_file(_path(cache, runtime, image, engine_key), json.dumps(said).encode())
 
 
 def forget(cache: Cache, runtime: str) -> None:
     """Remove the notes on a runtime."""
-    for path in cache.folder("images").glob(f"{runtime}.*.ready.json"):
+    for path in cache.folder("images").glob(f"{runtime}@*.ready.json"):
         path.unlink(missing_ok=True)
 
 
-def _path(cache: Cache, runtime: str, engine_key: str) -> Path:
+def _path(cache: Cache, runtime: str, image: str, engine_key: str) -> Path:
     # Two installations may share a cache: each believes only its own notes, which name its own files.
     installation = hashlib.sha256(f"{_HERE}\n{library_path()}".encode()).hexdigest()[:16]
-    return cache.folder("images") / f"{runtime}.{engine_key}.{installation}.ready.json"
+    return cache.folder("images") / f"{runtime}@{image}.{engine_key}.{installation}.ready.json"
 
 
 def _look(path: str) -> tuple[int, int]:
@@ -120,8 +119,6 @@ def _look(path: str) -> tuple[int, int]:
 
 
 def _files(folder: str) -> Iterable[Path]:
-    if not folder:
-        return
     for number, path in enumerate(Path(folder).rglob("*")):
         if number > MAX_WITNESSES:
             return

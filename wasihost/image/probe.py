@@ -178,7 +178,7 @@ def _trial_output(ready: Ready) -> bytes:
     from wasihost.engine.surroundings import Surroundings
     from wasihost.image.protocol import MESSAGE_BYTES, Request
 
-    grants = [] if ready.stdlib is None else [(ready.stdlib.guest, False)]
+    grants = [(library.guest, False) for library in ready.libraries]
     request = Request(
         kind="code",
         source=TRIAL,
@@ -192,7 +192,7 @@ def _trial_output(ready: Ready) -> bytes:
         stream=False,
         value_bytes=0,
     ).encode()
-    surroundings = Surroundings(directories=[] if ready.stdlib is None else [ready.stdlib], fuel=10**10)
+    surroundings = Surroundings(directories=ready.libraries, fuel=10**10)
     run = Run(ready.code, ready.image, surroundings, [], reply_bytes=MESSAGE_BYTES)
     execution = threads.submit_and_wait(lambda: run.execute(request))
     if execution.end.ending is not Ending.RETURNED:

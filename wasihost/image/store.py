@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
 from dataclasses import asdict, dataclass
@@ -11,17 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from wasihost.engine.configuration import engine_key, library_path
-from wasihost.engine.mapping import Layout, MappedImage, OutputBuffer
+from wasihost.engine.mapping import MappedImage
 from wasihost.engine.surroundings import Directory
-from wasihost.errors import CacheError, EngineError, UnfreezableRuntimeError
+from wasihost.errors import CacheError, EngineError, UnfreezableRuntimeError, UnknownImageError
+from wasihost.image.named import find_named
 from wasihost.image.note import FORMAT, Note, forget, read_note, write_note
+from wasihost.image.sound import layout_of, publish, short, sound
 from wasihost.progress import Progress, SilentProgress
-from wasihost.runtime.cache import checked_file, open_cache
+from wasihost.runtime.cache import open_cache
+from wasihost.runtime.names import is_image_name, is_runtime_name
 
 if TYPE_CHECKING:
     from wasihost.engine.code import Code
     from wasihost.engine.engine import Engine
-    from wasihost.runtime import Cache, Installed, Runtime
+    from wasihost.runtime import Cache, Installed, Runtime, ShippedImage
 
 COMPILE_SECONDS_PER_MEGABYTE: Final = 1.6
 """Of wasm code, on two cores; for the estimate that a person sees."""
@@ -35,14 +36,15 @@ class Ready:
         name: Name of the runtime.
         code: Compiled and linked code.
         image: The started interpreter.
-        stdlib: Preopen of the standard library, unless the module holds it.
+        libraries: Preopens that belong to the image, in their order: the standard library, unless the module holds it,
+            and the image's packages, if it has some.
         description: What the image's file says of itself.
     """
 
     name: str
     code: Code
     image: MappedImage
-    stdlib: Directory | None
+    libraries: tuple[Directory, ...]
     description: dict[str, Any]
 
 
@@ -55,16 +57,18 @@ class Located:
         metered: Whether the code counts fuel.
         compiled: Folder of the compiled code.
         image: Folder of the image.
-        stdlib: Preopen of the standard library, unless the module holds it.
+        libraries: Preopens that belong to the image, as in `Ready`.
         memory_bytes: Size of the image.
+        slots: How many directories a run can be granted besides.
     """
 
     name: str
     metered: bool
     compiled: Path
     image: Path
-    stdlib: Directory | None
+    libraries: tuple[Directory, ...]
     memory_bytes: int
+    slots: int
 
 
 def compiled_folder(cache: Cache, runtime: Runtime, *, metered: bool) -> Path:
@@ -82,24 +86,46 @@ def compiled_folder(cache: Cache, runtime: Runtime, *, metered: bool) -> Path:
             library.name,
         ]
     )
-    return cache.folder("compiled") / f"{runtime.name}-{key}-{_short(identity)}"
+    return cache.folder("compiled") / f"{runtime.name}-{key}-{short(identity)}"
 
 
 def image_folder(cache: Cache, runtime: Runtime, name: str = "base") -> Path:
-    """Return where an image of a runtime lies or will lie."""
+    """Return where an image that is shipped with a runtime lies or will lie.
+
+    Raises:
+        UnknownImageError: None of that name is.
+    """
     guest = Path(__file__).parent.parent / "guest" / "harness.py"
     base = Path(__file__).parent / "base.py"
+    recipe = shipped_image(runtime, name)
     identity = "\n".join(
         [
             FORMAT,
             runtime.manifest.folder_name,
             runtime.slice.name,
             name,
+            *recipe.modules,
+            recipe.setup,
+            *[library.guest for library in runtime.slice.libraries],
             guest.read_text("utf-8"),
             base.read_text("utf-8"),
         ]
     )
-    return cache.folder("images") / f"{runtime.name}-{name}-{_short(identity)}"
+    return cache.folder("images") / f"{runtime.name}-{name}-{short(identity)}"
+
+
+def shipped_image(runtime: Runtime, name: str) -> ShippedImage:
+    """Return the recipe of an image that is shipped with a runtime.
+
+    Raises:
+        UnknownImageError: None of that name is.
+    """
+    recipe = runtime.slice.image(name)
+    if recipe is None:
+        raise UnknownImageError(
+            f"there is no image {name!r} of the runtime {runtime.name}; there is: {', '.join(runtime.slice.image_names)}"
+        )
+    return recipe
 
 
 def is_ready(runtime: Runtime, *, metered: bool = True) -> bool:
@@ -110,31 +136,40 @@ def is_ready(runtime: Runtime, *, metered: bool = True) -> bool:
     ).exists()
 
 
-def locate(name: str, *, metered: bool, progress: Progress | None = None) -> Located:
-    """Make a runtime ready as `make_ready` does, and say where it lies instead of loading it.
+def locate(name: str, image: str = "base", *, metered: bool, progress: Progress | None = None) -> Located:
+    """Make a runtime and one of its images ready as `make_ready` does, and say where they lie instead of loading them.
 
     A warm cache costs a look at a few files, and Wasmtime stays out of this process.
 
     Raises:
         UnknownRuntimeError: There is no runtime of that name.
+        UnknownImageError: There is no image of that name.
+        StaleImageError: The image was built for another version of wasihost or of the runtime.
         RuntimeUnavailableError: A step failed; the message says which and what to do.
         EngineError: Wasmtime refused the module.
     """
     cache = open_cache()
     key = engine_key(metered=metered)
-    note = _note(cache, name, key)
-    if note is None:
-        note = _make_ready(cache, name, metered=metered, progress=progress or SilentProgress())[1]
-    elif _sound(note.compiled, "code") is None or _sound(note.image, "image") is None:
+    found = find_named(cache, name, image)
+    shipped = "base" if found is not None else image
+    note = _note(cache, name, shipped, key)
+    about = None if note is None or sound(note.compiled, "code") is None else sound(note.image, "image")
+    if note is None or about is None:
         forget(cache, name)
-        note = _make_ready(cache, name, metered=metered, progress=progress or SilentProgress())[1]
+        ready, note = _make_ready(cache, name, shipped, metered=metered, progress=progress or SilentProgress())
+        about = ready.description
+    folder, libraries = note.image, _libraries(note)
+    if found is not None:
+        folder, about = found.folder, found.check(note.image.name)
+        libraries += found.libraries()
     return Located(
         name=name,
         metered=metered,
         compiled=note.compiled,
-        image=note.image,
-        stdlib=_stdlib(note),
-        memory_bytes=(note.image / "image.bin").stat().st_size,
+        image=folder,
+        libraries=libraries,
+        memory_bytes=int(about["layout"]["memory_bytes"]),
+        slots=len(about["layout"]["slots"]),
     )
 
 
@@ -149,46 +184,50 @@ def load(located: Located) -> Ready:
     code, loaded = _load_code(shared_engine(metered=located.metered), located.compiled), _load_image(located.image)
     if code is None or loaded is None:
         raise EngineError(f"the files of {located.name} in the cache changed while they were used")
-    return Ready(name=located.name, code=code, image=loaded[0], stdlib=located.stdlib, description=loaded[1])
+    return Ready(name=located.name, code=code, image=loaded[0], libraries=located.libraries, description=loaded[1])
 
 
-def make_ready(name: str, *, metered: bool, progress: Progress | None = None) -> Ready:
-    """Install, compile and boot whatever of a runtime is not in the cache yet, and load it.
+def make_ready(name: str, image: str = "base", *, metered: bool, progress: Progress | None = None) -> Ready:
+    """Install, compile and boot whatever of a runtime is not in the cache yet, and load it with one of its images.
 
     Raises:
         UnknownRuntimeError: There is no runtime of that name.
+        UnknownImageError: There is no image of that name.
+        StaleImageError: The image was built for another version of wasihost or of the runtime.
         RuntimeUnavailableError: A step failed; the message says which and what to do.
         EngineError: Wasmtime refused the module.
     """
     from wasihost.engine.engine import shared_engine  # loads Wasmtime
 
     cache = open_cache()
+    if find_named(cache, name, image) is not None:
+        return load(locate(name, image, metered=metered, progress=progress))
     engine = shared_engine(metered=metered)
-    note = _note(cache, name, engine.key)
+    note = _note(cache, name, image, engine.key)
     if note is not None:
         code, loaded = _load_code(engine, note.compiled), _load_image(note.image)
         if code is not None and loaded is not None:
             return _ready(name, code, loaded, note)
-    return _make_ready(cache, name, metered=metered, progress=progress or SilentProgress())[0]
+    return _make_ready(cache, name, image, metered=metered, progress=progress or SilentProgress())[0]
 
 
-def _note(cache: Cache, name: str, key: str) -> Note | None:
-    return read_note(cache, name, key) if isinstance(name, str) and "/" not in name else None
+def _note(cache: Cache, name: str, image: str, key: str) -> Note | None:
+    return read_note(cache, name, image, key) if is_runtime_name(name) and is_image_name(image) else None
 
 
-def _make_ready(cache: Cache, name: str, *, metered: bool, progress: Progress) -> tuple[Ready, Note]:
+def _make_ready(cache: Cache, name: str, image: str, *, metered: bool, progress: Progress) -> tuple[Ready, Note]:
     # The note spares most processes all of this.
     from wasihost.engine.engine import shared_engine
     from wasihost.runtime import ensure_installed, find_runtime
 
     engine = shared_engine(metered=metered)
     runtime = find_runtime(name)
+    recipe = shipped_image(runtime, image)
     installed = ensure_installed(runtime, progress=progress)
     note = Note(
         compiled=compiled_folder(cache, runtime, metered=metered),
-        image=image_folder(cache, runtime),
-        stdlib=str(installed.stdlib or ""),
-        stdlib_guest=installed.stdlib_guest or "",
+        image=image_folder(cache, runtime, image),
+        libraries=tuple((str(host), guest) for host, guest in installed.libraries),
     )
     code = _load_code(engine, note.compiled)
     if code is None:
@@ -199,20 +238,20 @@ def _make_ready(cache: Cache, name: str, *, metered: bool, progress: Progress) -
         with cache.lock(note.image.name, progress=progress):
             loaded = _load_image(note.image)
             if loaded is None:
-                _boot(cache, code, installed, _stdlib(note), note.compiled, folder=note.image, progress=progress)
+                _boot(cache, code, installed, recipe, note, progress)
                 loaded = _load_image(note.image)
     if loaded is None:
         raise CacheError(f"the image in {note.image} cannot be read back; remove the folder and try again")
-    write_note(cache, name, engine.key, note)
+    write_note(cache, name, image, engine.key, note)
     return _ready(name, code, loaded, note), note
 
 
 def _ready(name: str, code: Code, loaded: tuple[MappedImage, dict[str, Any]], note: Note) -> Ready:
-    return Ready(name=name, code=code, image=loaded[0], stdlib=_stdlib(note), description=loaded[1])
+    return Ready(name=name, code=code, image=loaded[0], libraries=_libraries(note), description=loaded[1])
 
 
-def _stdlib(note: Note) -> Directory | None:
-    return Directory(host=note.stdlib, guest=note.stdlib_guest) if note.stdlib else None
+def _libraries(note: Note) -> tuple[Directory, ...]:
+    return tuple(Directory(host=host, guest=guest) for host, guest in note.libraries)
 
 
 def remove_built(runtime: Runtime) -> int:
@@ -222,7 +261,7 @@ def remove_built(runtime: Runtime) -> int:
     for kind in ("compiled", "images"):
         for folder in cache.folder(kind).glob(f"{runtime.name}-*"):
             rest = folder.name.removeprefix(f"{runtime.name}-")
-            if rest.startswith(("fuel-", "epochs-", "base-")):
+            if rest.startswith(("fuel-", "epochs-", *[f"{image}-" for image in runtime.slice.image_names])):
                 freed += cache.remove_folder(folder)
     forget(cache, runtime.name)
     return freed
@@ -234,7 +273,7 @@ def remove_built(runtime: Runtime) -> int:
 def _load_code(engine: Engine, folder: Path) -> Code | None:
     from wasihost.engine.code import Code
 
-    if _sound(folder, "code") is None:
+    if sound(folder, "code") is None:
         return None
     try:
         return Code(engine, folder / "code.bin")
@@ -267,7 +306,7 @@ def _compile(cache: Cache, engine: Engine, installed: Installed, folder: Path, p
         "functions_stubbed": rewritten.functions_stubbed,
         "seconds": round(time.monotonic() - started, 2),
     }
-    _publish(cache, folder, "code", native, about, more={"genesis.bin": rewritten.genesis})
+    publish(cache, folder, "code", native, about, more={"genesis.bin": rewritten.genesis})
     return Code(engine, folder / "code.bin")
 
 
@@ -275,20 +314,13 @@ def _compile(cache: Cache, engine: Engine, installed: Installed, folder: Path, p
 
 
 def _boot(
-    cache: Cache,
-    code: Code,
-    installed: Installed,
-    stdlib: Directory | None,
-    compiled: Path,
-    *,
-    folder: Path,
-    progress: Progress,
+    cache: Cache, code: Code, installed: Installed, recipe: ShippedImage, note: Note, progress: Progress
 ) -> None:
     from wasihost.image.base import BASE_MODULES
     from wasihost.image.freeze import freeze
 
     runtime = installed.runtime
-    about = _sound(compiled, "code") or {}
+    about = sound(note.compiled, "code") or {}
     if about.get("start_export"):
         raise UnfreezableRuntimeError(f"{runtime.name}: modules with a start section are not supported")
     missing = {
@@ -297,16 +329,19 @@ def _boot(
         for name in runtime.slice.missing
     }
     started = time.monotonic()
-    progress.start(f"Starting {runtime.name}, once", expected_seconds=2.0)
+    what = runtime.name if recipe.name == "base" else f"{runtime.name} with the image {recipe.name}"
+    progress.start(f"Starting {what}, once", expected_seconds=2.0 + 4.0 * len(recipe.modules))
     try:
         with cache.temporary_folder() as empty:
             frozen = freeze(
                 code,
                 layout=runtime.manifest.layout,
-                genesis=(compiled / "genesis.bin").read_bytes(),
+                genesis=(note.compiled / "genesis.bin").read_bytes(),
                 saved_globals=[(name, kind) for name, kind in about["saved_globals"]],
-                stdlib=stdlib,
+                libraries=_libraries(note),
                 modules=BASE_MODULES,
+                required=recipe.modules,
+                setup=recipe.setup,
                 missing=missing,
                 empty_folder=empty,
             )
@@ -316,87 +351,21 @@ def _boot(
         progress.finish(time.monotonic() - started)
     description = {
         "runtime": runtime.name,
-        "name": "base",
+        "name": recipe.name,
         "python": frozen.told["version"],
         "imported": frozen.told["imported"],
         "layout": asdict(frozen.layout),
         "seconds": round(time.monotonic() - started, 2),
     }
-    _publish(cache, folder, "image", frozen.memory, description, more={})
+    publish(cache, note.image, "image", frozen.memory, description, more={})
 
 
 def _load_image(folder: Path) -> tuple[MappedImage, dict[str, Any]] | None:
-    description = _sound(folder, "image")
+    description = sound(folder, "image")
     if description is None:
         return None
     try:
-        layout = _layout(description["layout"])
+        layout = layout_of(description["layout"])
         return MappedImage(folder / "image.bin", layout), description
     except (KeyError, TypeError, ValueError, OSError, EngineError):
         return None
-
-
-def _layout(stored: dict[str, Any]) -> Layout:
-    output = stored["output"]
-    return Layout(
-        memory_bytes=int(stored["memory_bytes"]),
-        entry=int(stored["entry"]),
-        entry_index=int(stored["entry_index"]),
-        mailbox=int(stored["mailbox"]),
-        slots=tuple(int(slot) for slot in stored["slots"]),
-        slot_bytes=int(stored["slot_bytes"]),
-        globals=tuple((str(name), str(kind), int(value)) for name, kind, value in stored["globals"]),
-        output=OutputBuffer(**output) if output is not None else None,
-    )
-
-
-# -- files that vouch for themselves ----------------------------------------------------------------------------------
-
-
-def _publish(
-    cache: Cache, folder: Path, kind: str, content: bytes, about: dict[str, Any], *, more: dict[str, bytes]
-) -> None:
-    """Put content and its description into the cache, whole or not at all, replacing what was there."""
-    cache.require_room(len(content) + sum(map(len, more.values())), folder.name)
-    with cache.temporary_folder() as work:
-        staged = work / "staged"
-        staged.mkdir(mode=0o700)
-        for name, data in {f"{kind}.bin": content, **more}.items():
-            cache.write_file(staged / name, data, needed_bytes=len(data))
-        found = (staged / f"{kind}.bin").stat()
-        marks = {
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "size_bytes": found.st_size,
-            "mtime_ns": found.st_mtime_ns,
-        }
-        cache.write_file(staged / f"{kind}.json", json.dumps({**about, "file": marks}).encode())
-        cache.publish_folder(staged, folder)
-
-
-def _sound(folder: Path, kind: str) -> dict[str, Any] | None:
-    """Return the description of a cached file if the file is what was written, else None.
-
-    Owner and mode are checked at every use. Size and time tell whether the bytes may have changed since; only then are
-    all of them read and compared with the digest, because that costs more than a run.
-
-    Raises:
-        UntrustedCacheError: Somebody else may have written the file.
-    """
-    try:
-        about = json.loads(checked_file(folder / f"{kind}.json").read_bytes())
-        marks = about["file"]
-        content = checked_file(folder / f"{kind}.bin")
-        found = content.stat()
-        if found.st_size != marks["size_bytes"]:
-            return None
-        if found.st_mtime_ns != marks["mtime_ns"]:
-            digest = hashlib.sha256(content.read_bytes()).hexdigest()
-            if digest != marks["sha256"]:
-                return None
-        return dict(about)
-    except (FileNotFoundError, KeyError, TypeError, ValueError):
-        return None
-
-
-def _short(identity: str) -> str:
-    return hashlib.sha256(identity.encode()).hexdigest()[:16]

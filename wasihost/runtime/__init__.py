@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         remove_installed,
         verify_installed,
     )
-    from wasihost.runtime.manifest import KeepRange, Manifest, Runtime, Slice
+    from wasihost.runtime.manifest import KeepRange, Manifest, Runtime, ShippedImage, Slice
     from wasihost.runtime.registry import find_runtime, manifests, runtime_names
 
 _HOME = {
@@ -34,7 +34,7 @@ _HOME = {
         "remove_installed",
         "verify_installed",
     ),
-    "manifest": ("KeepRange", "Manifest", "Runtime", "Slice"),
+    "manifest": ("KeepRange", "Manifest", "Runtime", "ShippedImage", "Slice"),
     "default": ("DEFAULT_RUNTIME",),
     "registry": ("find_runtime", "manifests", "runtime_names"),
 }
@@ -46,6 +46,7 @@ __all__ = [
     "KeepRange",
     "Manifest",
     "Runtime",
+    "ShippedImage",
     "Slice",
     "StagedBuild",
     "add_runtime",

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final, Protocol
 
 from wasihost.errors import DigestMismatchError, DownloadError, MissingMemberError, WasiHostError
 from wasihost.runtime.cache import PRIVATE_FILE, PRIVATE_FOLDER
-from wasihost.runtime.manifest import MAX_SOURCE_BYTES, MAX_TREE_FILES, Member, Tree, is_inner_path
+from wasihost.runtime.manifest import MAX_SOURCE_BYTES, MAX_TREE_FILES, Member, Nested, Tree, is_inner_path
 
 _CHUNK: Final = 2**20
 _TAR_OVERHEAD_BYTES: Final = 64 * 2**20
@@ -127,6 +127,37 @@ def extract_all(
             raise DownloadError(f"{source.name} unpacks to more than {max_bytes} bytes")
         listing.append((entry.name, _write(entry, folder, entry.name, limit=entry.size_bytes, count=count)))
     return Digest(sha256=_listing_digest(listing), size_bytes=count.total, files=len(listing))
+
+
+def extract_nested(outer: Path, folder: Path, nested: Nested, *, work: Path) -> None:
+    """Unpack an archive that lies inside another, checking what comes out of it.
+
+    Args:
+        outer: The archive that holds it, checked before.
+        folder: Where the result goes, under the name that `nested` says.
+        nested: What is pinned.
+        work: A folder for the inner archive, on the same disk.
+
+    Raises:
+        MissingMemberError: There is no such archive in it.
+        DigestMismatchError: It holds something else than what is pinned.
+        DownloadError: It cannot be read, or holds a name that could escape.
+    """
+    name = f"nested-{nested.install_as.replace('/', '-')}"
+    for entry in _entries(outer):  # each can be opened only while its archive is
+        if entry.name == nested.path:
+            _require_file(entry)
+            _write(entry, work, name, limit=MAX_SOURCE_BYTES, count=_Count(None))
+            break
+    else:
+        raise MissingMemberError(f"{outer.name} has no file {nested.path!r}")
+    place = folder / nested.install_as
+    place.mkdir(mode=PRIVATE_FOLDER, parents=True)
+    found = extract_all(work / name, place, max_bytes=nested.size_bytes, max_files=nested.files)
+    if found.sha256 != nested.sha256:
+        raise DigestMismatchError(
+            f"{nested.path} in {outer.name} unpacks to sha256 {found.sha256}, but {nested.sha256} is pinned"
+        )
 
 
 def digest_file(path: Path) -> Digest:

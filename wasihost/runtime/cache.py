@@ -23,7 +23,7 @@ from wasihost.progress import Progress, SilentProgress
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-Kind: TypeAlias = Literal["runtimes", "compiled", "images", "downloads", "locks", "custom", "tmp"]
+Kind: TypeAlias = Literal["runtimes", "compiled", "images", "named", "downloads", "locks", "custom", "tmp"]
 
 PRIVATE_FOLDER: Final = 0o700
 PRIVATE_FILE: Final = 0o400

@@ -33,8 +33,8 @@ from wasihost.runtime.manifest import (
     Tree,
     UrlSource,
     is_digest,
-    is_runtime_name,
 )
+from wasihost.runtime.names import is_runtime_name
 from wasihost.runtime.registry import is_shipped
 
 GUEST_LIBRARY: Final = "/usr/local/lib"

@@ -32,6 +32,7 @@ class Installed:
         wasm: The module.
         stdlib: Host folder to preopen read-only, None when the standard library is inside the module.
         stdlib_guest: The guest path for it.
+        libraries: (host folder, guest path) of everything to preopen read-only, the standard library first.
     """
 
     runtime: Runtime
@@ -39,6 +40,7 @@ class Installed:
     wasm: Path
     stdlib: Path | None
     stdlib_guest: str | None
+    libraries: tuple[tuple[Path, str], ...] = ()
 
 
 def install_folder(runtime: Runtime) -> Path:
@@ -92,6 +94,10 @@ def ensure_installed(runtime: Runtime, *, progress: Progress | None = None, offl
         wasm=folder / manifest.wasm,
         stdlib=folder / stdlib.folder if stdlib is not None else None,
         stdlib_guest=stdlib.guest if stdlib is not None else None,
+        libraries=tuple(
+            (folder / library.folder, library.guest)
+            for library in [*([] if stdlib is None else [stdlib]), *runtime.slice.libraries]
+        ),
     )
 
 
@@ -198,7 +204,7 @@ def _strangers(folder: Path, manifest: Manifest) -> list[str]:
     """Name what nobody installed: the guest would find it on its import path."""
     problems = []
     places = {item.install_as for item in manifest.members}
-    roots = [f"{item.install_as}/" for item in manifest.trees]
+    roots = [f"{item.install_as}/" for item in (*manifest.trees, *manifest.nested)]
     for path in _inside(folder):
         inner = path.relative_to(folder).as_posix()
         mode = path.lstat().st_mode
@@ -211,7 +217,7 @@ def _strangers(folder: Path, manifest: Manifest) -> list[str]:
 
 
 def _install(cache: Cache, folder: Path, runtime: Runtime, *, progress: Progress, offline: bool | None) -> None:
-    from wasihost.runtime.archive import extract_members  # only when something is installed
+    from wasihost.runtime.archive import extract_members, extract_nested  # only when something is installed
 
     manifest = runtime.manifest
     needed = manifest.installed_bytes + (manifest.source.size_bytes or 0)
@@ -224,6 +230,8 @@ def _install(cache: Cache, folder: Path, runtime: Runtime, *, progress: Progress
         progress.start(f"Unpacking {runtime.name}", total_bytes=manifest.installed_bytes)
         try:
             extract_members(archive, unpacked, members=manifest.members, trees=manifest.trees, on_bytes=progress.update)
+            for nested in manifest.nested:
+                extract_nested(unpacked / nested.member, unpacked, nested, work=work)
         finally:
             progress.finish(time.monotonic() - started)
         if isinstance(manifest.source, UrlSource):

@@ -15,7 +15,6 @@ MAX_TREE_FILES: Final = 20_000
 
 Layout: TypeAlias = Literal["command", "reactor"]
 
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -108,8 +107,19 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Nested(Tree):
+    """Everything in an archive that lies inside an archive that was installed.
+
+    Attributes:
+        member: The outer archive, by its `install_as`; `path` is that of the inner one in it.
+    """
+
+    member: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stdlib:
-    """Where the standard library lies when it is not inside the module.
+    """Where the standard library lies when it is not inside the module, or another folder that a slice needs.
 
     Attributes:
         folder: Relative to the install folder.
@@ -140,6 +150,23 @@ class KeepRange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShippedImage:
+    """An image that belongs to a slice, made on its first use.
+
+    Attributes:
+        name: What users say for it; "base" is the one that they get without saying anything.
+        summary: What is in it, for a person.
+        modules: Imported before the freeze, besides the usual ones of the standard library.
+        setup: Python code that is run after that.
+    """
+
+    name: str
+    summary: str
+    modules: tuple[str, ...] = ()
+    setup: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
     """A subset of a runtime's native code that gets compiled.
 
@@ -150,7 +177,10 @@ class Slice:
         keep: The ranges kept, ascending; empty means everything.
         missing: Modules that cannot be imported because their native code is left out; a name stands for
             everything below it too.
+        missing_packages: The distributions that those modules belong to, as far as the build brings their metadata.
         instead: The runtime to use for those, None when nothing is missing.
+        images: Those that are shipped as recipes, besides or in place of the plain base image.
+        libraries: Folders besides the standard library that every run sees, read-only.
     """
 
     name: str
@@ -158,12 +188,25 @@ class Slice:
     summary: str = ""
     keep: tuple[KeepRange, ...] = ()
     missing: tuple[str, ...] = ()
+    missing_packages: tuple[str, ...] = ()
     instead: str | None = None
+    images: tuple[ShippedImage, ...] = ()
+    libraries: tuple[Stdlib, ...] = ()
 
     @property
     def is_whole(self) -> bool:
         """Whether the slice is the whole module."""
         return not self.keep
+
+    def image(self, name: str) -> ShippedImage | None:
+        """Return the recipe of that name; every slice has a base image, and for most nothing needs to be said of it."""
+        found = next((image for image in self.images if image.name == name), None)
+        return found or (BASE_IMAGE if name == BASE_IMAGE.name else None)
+
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        """Names of the images that are shipped, the base image first."""
+        return (BASE_IMAGE.name, *[image.name for image in self.images if image.name != BASE_IMAGE.name])
 
     @property
     def landmarks(self) -> dict[int, str]:
@@ -173,6 +216,9 @@ class Slice:
             names[kept.first] = kept.first_name
             names[kept.last] = kept.last_name
         return names
+
+
+BASE_IMAGE: Final = ShippedImage(name="base", summary="the usual modules of the standard library, imported")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +237,7 @@ class Manifest:
         source: Where the bytes come from.
         members: The files to take.
         trees: The folders to take.
+        nested: The archives inside them to unpack as well.
         slices: At least one; exactly one of them is offered under the manifest's own name.
         custom: Whether the user added it.
     """
@@ -207,6 +254,7 @@ class Manifest:
     homepage: str = ""
     stdlib: Stdlib | None = None
     trees: tuple[Tree, ...] = ()
+    nested: tuple[Nested, ...] = ()
     custom: bool = False
 
     @property
@@ -217,7 +265,7 @@ class Manifest:
     @property
     def items(self) -> tuple[Member | Tree, ...]:
         """Everything that is taken from the source."""
-        return self.members + self.trees
+        return self.members + self.trees + self.nested
 
     @property
     def installed_bytes(self) -> int:
@@ -254,11 +302,6 @@ class Runtime:
     name: str
     manifest: Manifest
     slice: Slice
-
-
-def is_runtime_name(name: str) -> bool:
-    """Whether the text has the form of a runtime name: 1 to 64 of a-z, 0-9, dot, dash and underscore."""
-    return _NAME.fullmatch(name) is not None and ".." not in name
 
 
 def is_digest(text: str) -> bool:

@@ -21,7 +21,9 @@ from wasihost.runtime.manifest import (
     Layout,
     Manifest,
     Member,
+    Nested,
     PathSource,
+    ShippedImage,
     Slice,
     Source,
     Stdlib,
@@ -29,8 +31,8 @@ from wasihost.runtime.manifest import (
     UrlSource,
     is_digest,
     is_inner_path,
-    is_runtime_name,
 )
+from wasihost.runtime.names import is_runtime_name
 
 _SLICE_NAME = re.compile(r"[a-z0-9]{1,32}")
 _PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -90,6 +92,7 @@ def manifest_from_table(table: dict[str, object], *, origin: str, stem: str, cus
         source=_source(top.table("source"), custom=custom),
         members=tuple(_member(item) for item in top.tables("members")),
         trees=tuple(_tree(item) for item in top.optional("trees", lambda: list(top.tables("trees"))) or ()),
+        nested=tuple(_nested(item) for item in top.optional("nested", lambda: list(top.tables("nested"))) or ()),
         slices=tuple(_slice(item) for item in top.tables("slices")),
         custom=custom,
     )
@@ -150,6 +153,19 @@ def _tree(fields: _Fields) -> Tree:
     return tree
 
 
+def _nested(fields: _Fields) -> Nested:
+    nested = Nested(
+        member=fields.inner_path("member"),
+        path=fields.inner_path("path"),
+        install_as=fields.inner_path("install_as"),
+        sha256=fields.digest("sha256"),
+        size_bytes=fields.size("size_bytes"),
+        files=fields.number("files", 1, MAX_TREE_FILES),
+    )
+    fields.done()
+    return nested
+
+
 def _stdlib(fields: _Fields) -> Stdlib:
     guest = fields.text("guest")
     if not guest.startswith("/") or not is_inner_path(guest[1:]):
@@ -171,14 +187,34 @@ def _slice(fields: _Fields) -> Slice:
         summary=fields.optional("summary", lambda: fields.text("summary")) or "",
         keep=keep,
         missing=missing,
+        missing_packages=fields.optional("missing_packages", lambda: fields.texts("missing_packages", form=_PACKAGE)) or (),
         instead=fields.optional("instead", lambda: fields.name("instead")),
+        images=tuple(_image(item) for item in fields.optional("images", lambda: list(fields.tables("images"))) or ()),
+        libraries=tuple(
+            _stdlib(item) for item in fields.optional("libraries", lambda: list(fields.tables("libraries"))) or ()
+        ),
     )
     if bool(part.missing) != (part.instead is not None):
         fields.refuse("instead", "goes together with missing")
     if part.missing and not part.keep:
         fields.refuse("missing", "nothing is left out of a slice without keep")
+    if part.missing_packages and not part.missing:
+        fields.refuse("missing_packages", "goes together with missing")
+    if len({image.name for image in part.images}) != len(part.images):
+        fields.refuse("images", "two have the same name")
     fields.done()
     return part
+
+
+def _image(fields: _Fields) -> ShippedImage:
+    image = ShippedImage(
+        name=fields.name("name"),
+        summary=fields.text("summary"),
+        modules=fields.optional("modules", lambda: fields.texts("modules", form=_MODULE)) or (),
+        setup=fields.optional("setup", lambda: fields.text("setup")) or "",
+    )
+    fields.done()
+    return image
 
 
 def _keep_range(fields: _Fields) -> KeepRange:
@@ -203,6 +239,9 @@ def _check_together(top: _Fields, manifest: Manifest) -> None:
             top.refuse("members", f"{place!r} is installed twice")
     if len(set(places)) != len(places):
         top.refuse("members", "two have the same install_as")
+    for nested in manifest.nested:
+        if nested.member not in {member.install_as for member in manifest.members}:
+            top.refuse("nested", f"{nested.member!r} is not the install_as of a member")
     if manifest.wasm not in {member.install_as for member in manifest.members}:
         top.refuse("wasm", f"{manifest.wasm!r} is not the install_as of a member")
     if manifest.stdlib is not None:
@@ -220,6 +259,10 @@ def _check_together(top: _Fields, manifest: Manifest) -> None:
     for part in manifest.slices:
         if part.runtime not in {manifest.name, f"{manifest.name}-{part.name}"}:
             top.refuse("slices", f"{part.name!r} can be offered as {manifest.name!r} or {manifest.name}-{part.name}")
+    for part in manifest.slices:
+        for library in part.libraries:
+            if library.folder not in places:
+                top.refuse("slices", f"libraries: nothing is installed as {library.folder!r}")
     for part in manifest.slices:
         if part.instead is not None and (part.instead not in names or part.instead == part.runtime):
             top.refuse("slices", f"{part.instead!r} is not another runtime of this manifest")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from wasihost.errors import UnknownRuntimeError
 from wasihost.resources import data_folder
-from wasihost.runtime.manifest import Manifest, Runtime, is_runtime_name
+from wasihost.runtime.manifest import Manifest, Runtime
+from wasihost.runtime.names import is_runtime_name
 
 _read: dict[tuple[str, int, int], Manifest] = {}
 """Manifests read so far in this process, by path, mtime in ns and size of their file."""

@@ -14,14 +14,14 @@ from wasihost.containment import messages
 GRANT = messages.GrantSaid("/d", True, "", False, (10, 2))
 TO_WORKER: list[messages.ToWorker] = [
     messages.Load(
-        protocol=1, runtime="r", metered=True, compiled="/c", image="/i", stdlib="/s", stdlib_guest="/lib",
-        memory_bytes=2**28,
+        protocol=1, runtime="r", metered=True, compiled="/c", image="/i", libraries=[("/s", "/lib")],
+        memory_bytes=2**28, slots=16,
     ),
     messages.Configure(grants=[GRANT, GRANT], overlays=None, open_files=1, file_bytes=2**50, memory_bytes=2**32),
     messages.Execute(
         number=1, request=b"r", stdin=b"\0\xff", stdin_descriptor=False, fuel=None, memory_bytes=2**32, deadline_seconds=0.5,
         output_bytes=2**32, output_ends_run=True, streams=False, open_files=2, host_calls=3, disk_bytes=4,
-        disk_files=5, reply_bytes=6, overlays=["/o"],
+        disk_files=5, reply_bytes=6, overlays=["/o"], snapshot=True,
     ),
 ]  # fmt: skip
 FROM_WORKER: list[messages.FromWorker] = [
@@ -31,11 +31,11 @@ FROM_WORKER: list[messages.FromWorker] = [
     messages.Output(stream=1, data=b"\0\xffdata"),
     messages.Done(
         number=1, ending="exited", detail="", exit_code=3, reply=None, stdout=(b"x", 1), stderr=None, fuel_consumed=7,
-        memory_bytes=8, cpu_seconds=0.25, wall_seconds=0.5, worn=True,
+        memory_bytes=8, cpu_seconds=0.25, wall_seconds=0.5, worn=True, snapshot=messages.SnapshotSaid(65536, [("g", "i32", 1)], 0, 2),
     ),
     messages.Done(
         number=1, ending="returned", detail="d", exit_code=0, reply=b"{}", stdout=None, stderr=(b"", 0), fuel_consumed=None,
-        memory_bytes=0, cpu_seconds=0.0, wall_seconds=0.0, worn=False,
+        memory_bytes=0, cpu_seconds=0.0, wall_seconds=0.0, worn=False, snapshot=None,
     ),
 ]  # fmt: skip
 
@@ -70,6 +70,10 @@ def check(message: messages.FromWorker) -> None:
     """Each field is of exactly the type that is written in its class."""
     for name in message.__struct_fields__:
         value = getattr(message, name)
+        if isinstance(value, messages.SnapshotSaid):
+            assert all(type(number) is int for number in (value.memory_bytes, value.open_files, value.entropy_reads))
+            value = value.globals
+            assert all([type(part) for part in entry] == [str, str, int] for entry in value)
         assert isinstance(value, bool | int | float | str | bytes | list | tuple | None), (name, value)
         if isinstance(value, list):
             assert all(isinstance(entry, str | tuple) for entry in value)

@@ -50,7 +50,7 @@ def send_raw(data):
     raw.sendall(data)
 def done(**kwargs):
     fields = dict(number=number, ending="exited", detail="", exit_code=0, reply=None, stdout=None, stderr=None, fuel_consumed=1,
-                  memory_bytes=65536, cpu_seconds=0.5, wall_seconds=0.5, worn=False)
+                  memory_bytes=65536, cpu_seconds=0.5, wall_seconds=0.5, worn=False, snapshot=None)
     return Done(**{**fields, **kwargs})
 def loaded():
     hear()
@@ -61,7 +61,7 @@ def ready(walls=(), missing=()):
     say(Ready(walls=list(walls), missing=list(missing)))
 """
 LOAD = messages.Load(
-    protocol=messages.PROTOCOL, runtime="r", metered=True, compiled="/c", image="/i", stdlib="", stdlib_guest="",
+    protocol=messages.PROTOCOL, runtime="r", metered=True, compiled="/c", image="/i", libraries=[], slots=16,
     memory_bytes=65536,
 )  # fmt: skip
 CONFIGURE = messages.Configure(grants=[], overlays=None, open_files=8, file_bytes=0, memory_bytes=65536)

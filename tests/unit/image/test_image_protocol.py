@@ -172,5 +172,7 @@ def test_the_host_and_the_harness_agree_on_the_mailbox() -> None:
 
     assert constant("MAILBOX_BYTES") == execute.MAILBOX_BYTES
     assert constant("BODY") == execute.MAILBOX_BODY
-    assert f"FETCH, CALIBRATE = {execute.COMMAND_FETCH}, {CALIBRATE}\n" in text
+    commands = f"{execute.COMMAND_FETCH}, {CALIBRATE}, {execute.COMMAND_ENTROPY}"
+    assert f"FETCH, CALIBRATE, ENTROPY = {commands}\n" in text
+    assert f"box[{execute.ANSWER}:{execute.ANSWER + 4}]" in text
     assert f"for amount in ({len(MARKER)}, 400):" in text

@@ -18,7 +18,7 @@ from wasihost.runtime.cache import Cache, cache_root, checked_file, disk_errors,
 
 AS_ROOT = os.geteuid() == 0
 NOBODY = 65534
-KINDS = ("runtimes", "compiled", "images", "downloads", "locks", "custom", "tmp")
+KINDS = ("runtimes", "compiled", "images", "named", "downloads", "locks", "custom", "tmp")
 
 
 def mode(path: Path) -> int:
@@ -33,7 +33,7 @@ def test_it_is_made_for_its_owner_alone(cache_dir: Path) -> None:
     finally:
         os.umask(old)
     assert cache.root == cache_dir
-    assert [mode(path) for path in (cache_dir, *folders)] == [0o700] * 8
+    assert [mode(path) for path in (cache_dir, *folders)] == [0o700] * (1 + len(KINDS))
 
 
 def test_a_fresh_empty_folder_is_closed(cache_dir: Path) -> None:

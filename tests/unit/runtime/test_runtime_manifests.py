@@ -13,7 +13,8 @@ from runtime_lab import raises_exactly, run_python
 from wasihost import runtime
 from wasihost.errors import InvalidManifestError, UnknownRuntimeError
 from wasihost.resources import data_folder
-from wasihost.runtime.manifest import IndexSource, KeepRange, Slice, is_inner_path, is_runtime_name
+from wasihost.runtime.manifest import IndexSource, KeepRange, Slice, is_inner_path
+from wasihost.runtime.names import is_runtime_name
 from wasihost.runtime.reader import manifest_from_table, read_manifest
 from wasihost.runtime.registry import find_runtime, is_shipped, manifests, runtime_names
 

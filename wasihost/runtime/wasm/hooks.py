@@ -73,6 +73,8 @@ FILES_LEFT: Final = "wasihost:files_left"
 """Export of a global: names (unsigned) that may be added to writable directories before the host is asked."""
 DISK_LEFT: Final = "wasihost:disk_left"
 """Export of a global: bytes (unsigned) that may be added to files before the host is asked."""
+ENTROPY_READS: Final = "wasihost:entropy_reads"
+"""Export of a global: how often random bytes were asked for; what was drawn while an image was made is in the image."""
 
 
 class HookGlobal(NamedTuple):
@@ -89,6 +91,7 @@ HOOK_GLOBALS: Final = (
     HookGlobal(OPEN_LIMIT, "i32", 0x7FFFFFFF),
     HookGlobal(FILES_LEFT, "i32", 0x7FFFFFFF),
     HookGlobal(DISK_LEFT, "i64", 0x7FFFFFFFFFFFFFFF),
+    HookGlobal(ENTROPY_READS, "i32", 0),
 )
 """The added globals, in the order of their indices."""
 
@@ -127,6 +130,7 @@ _IMPORTS: Final = {
     "path_link": _Signature(_I32 * 7),
     "fd_filestat_get": _Signature(_I32 * 2),
     "path_filestat_get": _Signature(_I32 * 5),
+    "random_get": _Signature(_I32 * 2),
 }
 """What the hooks are built from. Those with a purpose are needed; a build that lacks another one cannot call it."""
 
@@ -199,6 +203,7 @@ def build_hooks(imports: HookedImports, first_global: int) -> list[Hook]:
         "path_create_directory": builder.path_create_directory,
         "path_symlink": builder.path_symlink,
         "path_link": builder.path_link,
+        "random_get": builder.random_get,
     }
     return [
         Hook(imports.types[name], body(), imports.indices[name])
@@ -219,7 +224,7 @@ class _Builder:
 
     def __init__(self, index: dict[str, int], first_global: int) -> None:
         self.index = index
-        self.streams, self.open_count, self.open_limit, self.files_left, self.disk_left = (
+        self.streams, self.open_count, self.open_limit, self.files_left, self.disk_left, self.entropy_reads = (
             first_global + place for place in range(len(HOOK_GLOBALS))
         )
 
@@ -368,6 +373,10 @@ class _Builder:
     def _creating(self, name: str, fd: int, path: tuple[int, int], errno: int) -> bytes:
         charge = self.take_name(self.exists(fd, const(0), path, errno=errno), errno)
         return local_types((1, "i32"), (8, "i64")) + charge + self.real(name) + END
+
+    def random_get(self) -> bytes:
+        count = global_get(self.entropy_reads) + const(1) + ADD + global_set(self.entropy_reads)
+        return local_types() + count + self.real("random_get") + END
 
     def fd_close(self) -> bytes:
         fd, errno = range(2)

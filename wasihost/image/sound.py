@@ -1,0 +1,89 @@
+"""Files of the cache that vouch for themselves: content with a description that holds its size, time and digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wasihost.engine.mapping import Layout, MappedImage, OutputBuffer
+from wasihost.errors import EngineError
+from wasihost.runtime.cache import checked_file
+
+if TYPE_CHECKING:
+    from wasihost.runtime.cache import Cache
+
+
+def publish(
+    cache: Cache, folder: Path, kind: str, content: bytes, about: dict[str, Any], *, more: dict[str, bytes]
+) -> None:
+    """Put content and its description into the cache, whole or not at all, replacing what was there.
+
+    Raises:
+        CacheError: It cannot be stored.
+    """
+    cache.require_room(len(content) + sum(map(len, more.values())), folder.name)
+    with cache.temporary_folder() as work:
+        staged = work / "staged"
+        staged.mkdir(mode=0o700)
+        for name, data in {f"{kind}.bin": content, **more}.items():
+            cache.write_file(staged / name, data, needed_bytes=len(data))
+        found = (staged / f"{kind}.bin").stat()
+        marks = {
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "size_bytes": found.st_size,
+            "mtime_ns": found.st_mtime_ns,
+        }
+        cache.write_file(staged / f"{kind}.json", json.dumps({**about, "file": marks}).encode())
+        cache.publish_folder(staged, folder)
+
+
+def sound(folder: Path, kind: str) -> dict[str, Any] | None:
+    """Return the description of a cached file if the file is what was written, else None.
+
+    Owner and mode are checked at every use. Size and time tell whether the bytes may have changed since; only then are
+    all of them read and compared with the digest, because that costs more than a run.
+
+    Raises:
+        UntrustedCacheError: Somebody else may have written the file.
+    """
+    try:
+        about = json.loads(checked_file(folder / f"{kind}.json").read_bytes())
+        marks = about["file"]
+        content = checked_file(folder / f"{kind}.bin")
+        found = content.stat()
+        if found.st_size != marks["size_bytes"]:
+            return None
+        if found.st_mtime_ns != marks["mtime_ns"]:
+            digest = hashlib.sha256(content.read_bytes()).hexdigest()
+            if digest != marks["sha256"]:
+                return None
+        return dict(about)
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
+        return None
+
+
+def short(identity: str) -> str:
+    """Return sixteen hex digits that stand for a text."""
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+
+def layout_of(stored: dict[str, Any]) -> Layout:
+    """Read what `dataclasses.asdict` made of a layout.
+
+    Raises:
+        KeyError: Something is missing. TypeError, ValueError: something is of another type.
+    """
+    output = stored["output"]
+    return Layout(
+        memory_bytes=int(stored["memory_bytes"]),
+        entry=int(stored["entry"]),
+        entry_index=int(stored["entry_index"]),
+        mailbox=int(stored["mailbox"]),
+        slots=tuple(int(slot) for slot in stored["slots"]),
+        slot_bytes=int(stored["slot_bytes"]),
+        globals=tuple((str(name), str(kind), int(value)) for name, kind, value in stored["globals"]),
+        output=OutputBuffer(**output) if output is not None else None,
+    )
+
