@@ -159,7 +159,7 @@ def test_a_layout_survives_its_file(copy: Path) -> None:
     ready = make_ready(NAME, metered=True)
     stored = json.loads((image(copy) / "image.json").read_bytes())["layout"]
     assert layout_of(stored) == ready.image.layout
-    assert store._layout(json.loads(json.dumps(asdict(ready.image.layout)))) == ready.image.layout
+    assert layout_of(json.loads(json.dumps(asdict(ready.image.layout)))) == ready.image.layout
     assert ready.image.layout.output is not None
     assert len(ready.image.layout.slots) == 16
 
