@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from wasihost.capabilities.preopen import Preopen, Scratch
     from wasihost.capabilities.profile import Profile
     from wasihost.containment.launchers import BWRAP, DOCKER, RUNSC, Launcher, docker_launcher
+    from wasihost.images import EntropyNote, Image, ImagePackage
     from wasihost.limits import UNMETERED, Limits
     from wasihost.result import Denial, GuestError, Outcome, RunResult
     from wasihost.sandbox import INHERIT, Sandbox
@@ -20,8 +21,11 @@ _HOME = {
     "BWRAP": "wasihost.containment.launchers",
     "DOCKER": "wasihost.containment.launchers",
     "Denial": "wasihost.result",
+    "EntropyNote": "wasihost.images",
     "GuestError": "wasihost.result",
     "INHERIT": "wasihost.sandbox",
+    "Image": "wasihost.images",
+    "ImagePackage": "wasihost.images",
     "Launcher": "wasihost.containment.launchers",
     "Limits": "wasihost.limits",
     "Outcome": "wasihost.result",
@@ -43,7 +47,10 @@ __all__ = [
     "RUNSC",
     "UNMETERED",
     "Denial",
+    "EntropyNote",
     "GuestError",
+    "Image",
+    "ImagePackage",
     "Launcher",
     "Limits",
     "Outcome",

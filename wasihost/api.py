@@ -12,12 +12,12 @@ from wasihost.capabilities.preopen import Preopen, Scratch
 from wasihost.limits import Limits
 from wasihost.result import RunResult
 from wasihost.runner import Containment
-from wasihost.runtime.default import DEFAULT_RUNTIME
 from wasihost.sandbox import HostStdin, check_limits, make_program, make_setup, resolve_profile
 
 if TYPE_CHECKING:
     from wasihost.capabilities.profile import Profile
     from wasihost.containment.launchers import Launcher
+    from wasihost.images import Image
     from wasihost.progress import Progress
 
 
@@ -32,8 +32,8 @@ def run_wasm_python(
     inputs: Mapping[str, Any] | None = None,
     preopens: Iterable[Preopen | Scratch] = (),
     limits: Limits | None = None,
-    runtime: str = DEFAULT_RUNTIME,
-    image: str = "base",
+    runtime: str | None = None,
+    image: str | Image = "base",
     profile: str | os.PathLike[str] | Profile = "none",
     containment: Containment = "process",
     require_walls: Iterable[str] = (),
@@ -61,7 +61,7 @@ def run_wasm_python(
         preopens: Granted directories.
         limits: Budget; `Limits()` is finite in everything.
         runtime: Name of a runtime.
-        image: Name of an image.
+        image: Name of an image, or an `Image`.
         profile: Named grants and limits.
         containment: Where the guest runs: "process" or "in-process".
         require_walls: Names of walls without which nothing is to be run.

@@ -24,7 +24,7 @@ serve, and what `RunResult.check()` raises on request.
     │   └── CacheError                          the cache folder cannot be used
     │       ├── UntrustedCacheError             somebody else could have written to it
     │       └── DiskFullError                   no room for what has to be stored
-    ├── ImageBuildError                         an image could not be built; `.result` is the run that should have done it
+    ├── ImageBuildError                         an image could not be built; `.result` is the run that failed
     │   └── PackageError                        packages that cannot be had together, or not for this runtime
     ├── EngineError                             Wasmtime or a worker refused something that it should have done
     │   └── WallsMissingError                   a required wall does not stand on this machine

@@ -15,7 +15,7 @@ from wasihost.capabilities.preopen import Preopen, Scratch
 from wasihost.errors import InvalidLimitsError
 from wasihost.limits import WASM_PAGE_BYTES
 from wasihost.runner import Runner, Setup
-from wasihost.runtime.cache import cache_root
+from wasihost.runtime.cache import cache_root, open_cache
 
 if TYPE_CHECKING:
     from wasihost.progress import Progress
@@ -99,12 +99,22 @@ def _key(setup: Setup, preopens: Sequence[Preopen | Scratch]) -> Key | None:
         except (OSError, ValueError):
             return None  # the runner says what is wrong with it
         folders.append((grant, here, status.st_dev, status.st_ino))
-    key = (os.getpid(), cache_root(), setup, *folders)
+    key = (os.getpid(), cache_root(), _which(setup), *folders)
     try:
         hash(key)
     except TypeError:
         return None  # likewise
     return key
+
+
+def _which(setup: Setup) -> tuple[Setup, str]:
+    """The setup, and which files an image's name means now: it may be built anew between two calls."""
+    if setup.image == "base":
+        return setup, ""
+    from wasihost.image.named import find_named  # most calls are on the base image
+
+    found = find_named(open_cache(), setup.runtime, setup.image)
+    return setup, "" if found is None else found.folder.name
 
 
 def _check_memory(setup: Setup, runner: Runner) -> None:

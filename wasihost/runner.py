@@ -42,7 +42,7 @@ _ready: dict[Located, Ready] = {}
 _ready_lock = threading.Lock()
 
 
-def _shared_ready(located: Located) -> Ready:
+def shared_ready(located: Located) -> Ready:
     """Code and image are loaded once in a process and shared by all runners in it."""
     from wasihost.image.store import load
 
@@ -136,7 +136,7 @@ class Runner:
         from wasihost.image.store import locate
 
         located = locate(setup.runtime, setup.image, metered=setup.metered, progress=progress)
-        ready = _shared_ready(located) if setup.containment == "in-process" else None
+        ready = shared_ready(located) if setup.containment == "in-process" else None
         self._libraries, least = located.libraries, located.memory_bytes
         if setup.memory_bytes // WASM_PAGE_BYTES * WASM_PAGE_BYTES < least:
             raise InvalidLimitsError(

@@ -21,6 +21,7 @@ from wasihost.source import read_source
 if TYPE_CHECKING:
     from wasihost.capabilities.profile import Profile
     from wasihost.containment.launchers import Launcher
+    from wasihost.images import Image
     from wasihost.progress import Progress
 
 
@@ -44,8 +45,8 @@ class Sandbox:
         preopens: Granted directories (`Preopen`, `Scratch`).
         env: Environment variables of the guest; the host's own are never passed on by themselves.
         limits: Budget of each run.
-        runtime: Name of a runtime; `wasirun runtime list` shows them.
-        image: Name of an image of it; "base" has the usual standard modules imported.
+        runtime: Name of a runtime; `wasirun runtime list` shows them. None: that of the image, else "cpython-3.15".
+        image: Name of an image of it, or an `Image`. "base" has the usual standard modules imported.
         profile: Name of a profile, path of a profile file, or a `Profile`; its grants come before `preopens`.
         containment: "process": the guest runs in a worker process that the operating system walls in and that is killed
             at the deadline whatever it does. "in-process": it runs in this process, behind the wall of WebAssembly
@@ -69,8 +70,8 @@ class Sandbox:
         preopens: Iterable[Preopen | Scratch] = (),
         env: Mapping[str, str] | None = None,
         limits: Limits | None = None,
-        runtime: str = DEFAULT_RUNTIME,
-        image: str = "base",
+        runtime: str | None = None,
+        image: str | Image = "base",
         profile: str | os.PathLike[str] | Profile = "none",
         containment: Containment = "process",
         workers: int | None = None,
@@ -352,17 +353,22 @@ def check_limits(limits: object, granted: Granted) -> Limits:
 def make_setup(
     *,
     limits: Limits,
-    runtime: str,
-    image: str,
+    runtime: str | None,
+    image: str | Image,
     containment: Containment,
     workers: int | None,
     require_walls: Iterable[str],
     launcher: Launcher | None,
 ) -> Setup:
-    """Return what a runner for these limits is made of."""
+    """Return what a runner for these limits is made of.
+
+    Raises:
+        ConfigError: The image belongs to another runtime.
+    """
+    runtime, name = (runtime or DEFAULT_RUNTIME, image) if isinstance(image, str) else _names_of(runtime, image)
     return Setup(
         runtime=runtime,
-        image=image,
+        image=name,
         metered=metered(limits),
         containment=containment,
         memory_bytes=limits.memory_bytes,
@@ -372,6 +378,12 @@ def make_setup(
         require_walls=frozenset([require_walls] if isinstance(require_walls, str) else require_walls),
         launcher=launcher,
     )
+
+
+def _names_of(runtime: str | None, image: Image) -> tuple[str, str]:
+    from wasihost.images import runtime_and_image  # most sandboxes are on a named image
+
+    return runtime_and_image(runtime, image)
 
 
 def make_program(

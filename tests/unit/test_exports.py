@@ -11,7 +11,10 @@ PUBLIC = [
     "RUNSC",
     "UNMETERED",
     "Denial",
+    "EntropyNote",
     "GuestError",
+    "Image",
+    "ImagePackage",
     "Launcher",
     "Limits",
     "Outcome",
@@ -50,7 +53,19 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_public_classes_are_frozen_where_users_hold_them() -> None:
     import dataclasses
 
-    for name in ("Denial", "GuestError", "Launcher", "Limits", "Preopen", "RunResult", "Scratch", "Profile"):
+    for name in (
+        "Denial",
+        "EntropyNote",
+        "GuestError",
+        "Image",
+        "ImagePackage",
+        "Launcher",
+        "Limits",
+        "Preopen",
+        "RunResult",
+        "Scratch",
+        "Profile",
+    ):
         kind = getattr(wasihost, name)
         assert dataclasses.is_dataclass(kind), name
         assert kind.__dataclass_params__.frozen, name

@@ -21,6 +21,8 @@ LAYERS = [
     {"containment"},
     {"source", "conclusion"},
     {"runner"},
+    {"building"},
+    {"images"},
     {"concurrency", "sandbox", "kept"},
     {"api"},
     {"__init__", "__main__"},

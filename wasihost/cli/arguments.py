@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-COMMANDS: Final = ("runtime", "doctor")
+COMMANDS: Final = ("runtime", "image", "doctor")
 
 
 class Option(NamedTuple):
@@ -58,7 +58,7 @@ OPTIONS: Final = (
     Option("--files", "COUNT", "Files, folders and links that may be added to them together.", default="10000"),
     Option("--host-calls", "COUNT", "Calls that the host answers: output, sleeps.", default="1000000"),
     Option("--runtime", "NAME", "The CPython build to use; `wasirun runtime list` shows them.", default="cpython-3.15"),
-    Option("--image", "NAME", "The started interpreter to use.", default="base"),
+    Option("--image", "NAME", "The started interpreter to use; `wasirun image list` shows them.", default="base"),
     Option("--profile", "NAME|FILE", "Named grants and limits; options given here come on top.", default="none"),
     Option(
         "--require-wall",

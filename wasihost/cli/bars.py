@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 _DONE: Final = {
     "Compiling": "Compiled",
     "Downloading": "Downloaded",
+    "Fetching": "Fetched",
+    "Finding": "Found",
+    "Making": "Made",
     "Starting": "Started",
     "Unpacking": "Unpacked",
     "Waiting": "Waited",

@@ -47,6 +47,7 @@ def _click_option(option: Option) -> click.Option:
 def _group() -> click.Group:
     from wasihost import __version__
     from wasihost.cli.doctor import doctor
+    from wasihost.cli.images import image
     from wasihost.cli.runtimes import runtime
 
     parameters: list[click.Parameter] = [
@@ -64,6 +65,7 @@ def _group() -> click.Group:
     )
     click.version_option(__version__, message="wasirun %(version)s")(group)
     group.add_command(runtime)
+    group.add_command(image)
     group.add_command(doctor)
     return group
 

@@ -48,8 +48,8 @@ def install(name: str) -> None:
     from wasihost.runtime import find_runtime
 
     found = find_runtime(name)
-    with _bars() as bars:
-        make_ready(name, metered=True, progress=bars)
+    with bars() as drawn:
+        make_ready(name, metered=True, progress=drawn)
     click.echo(f"{name} is ready ({_size_of(found)})")
 
 
@@ -158,7 +158,7 @@ def add(
     def tell(finding: str) -> None:
         click.echo(f"found: {one_line(finding)}")
 
-    with _bars() as bars:
+    with bars() as drawn:
         add_build(
             name,
             origin,
@@ -167,7 +167,7 @@ def add(
             library=library,
             licence=licence,
             credit=credit,
-            progress=bars,
+            progress=drawn,
             tell=tell,
         )
     click.echo(f"added: wasirun --runtime {shown_name(name)} -c 'print(6 * 7)'")
@@ -193,7 +193,7 @@ def built_folders(found: Runtime) -> list[Path]:
 
     cache = open_cache()
     compiled = [compiled_folder(cache, found, metered=metered) for metered in (True, False)]
-    return [*compiled, image_folder(cache, found)]
+    return [*compiled, *[image_folder(cache, found, name) for name in found.slice.image_names]]
 
 
 def folder_bytes(folder: Path) -> int:
@@ -223,14 +223,15 @@ def _size_of(found: Runtime) -> str:
 
 
 @contextlib.contextmanager
-def _bars() -> Iterator[Bars | None]:
+def bars() -> Iterator[Bars | None]:
+    """Lend what draws long work, where somebody looks."""
     if not sys.stderr.isatty():
         yield None
         return
     from wasihost.cli.bars import Bars
 
-    bars = Bars()
+    drawn = Bars()
     try:
-        yield bars
+        yield drawn
     finally:
-        bars.stop()
+        drawn.stop()

@@ -55,8 +55,11 @@ class Configure(ToWorker, tag="configure"):
 
 
 class Execute(ToWorker, tag="execute"):
-    """Every other: a run. Descriptors come along: of its overlays, with `snapshot` of a file for the memory, and with
-    `stdin_descriptor` of its standard input."""
+    """Every other: a run.
+
+    Descriptors come along: of its overlays, with `snapshot` of a file for the memory, with `stdin_descriptor` of its
+    standard input.
+    """
 
     number: int
     request: bytes

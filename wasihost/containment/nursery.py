@@ -64,8 +64,12 @@ def take(
     grants: Sequence[Grant],
     overlays: tuple[int, str] | None,
     memory_bytes: int,
+    *,
+    spares: bool = True,
 ) -> WorkerProcess:
     """Return a loaded worker: the spare one, or a new one.
+
+    With `spares`, another one is started to be the next spare.
 
     Raises:
         EngineError: None can be started.
@@ -78,7 +82,8 @@ def take(
         spare.close()
         spare = None
     worker = spare or _new(located)
-    _grow(located)
+    if spares:
+        _grow(located)
     return worker
 
 

@@ -51,6 +51,7 @@ class Pool:
         size: Most workers at a time.
         launcher: What starts the workers, None for this process itself.
         require_walls: Walls that must stand, else no run is made.
+        spares: Whether a loaded worker is kept in reserve for the next pool of the same image.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Pool:
         size: int,
         launcher: Launcher | None,
         require_walls: frozenset[str],
+        spares: bool = True,
     ) -> None:
         self._located = located
         self._grants = tuple(grants)
@@ -73,6 +75,7 @@ class Pool:
         self._size = size
         self._launcher = launcher
         self._require_walls = require_walls
+        self._spares = spares
         self._lock = threading.Lock()
         self._idle: deque[WorkerProcess] = deque()
         self._waiters: deque[_Waiter] = deque()
@@ -282,7 +285,9 @@ class Pool:
     def _make(self) -> WorkerProcess:
         if self._closed:
             raise ClosedError("the sandbox is closed")
-        worker = nursery.take(self._located, self._launcher, self._grants, self._overlays, self._bounds[2])
+        worker = nursery.take(
+            self._located, self._launcher, self._grants, self._overlays, self._bounds[2], spares=self._spares
+        )
         try:
             open_files, file_bytes, memory_bytes = self._bounds
             by_path = self._launcher is not None and self._launcher.by_path

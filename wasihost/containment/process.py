@@ -297,7 +297,7 @@ class WorkerProcess:
             and 0 <= (done.fuel_consumed or 0) <= (job.fuel or 0)
             and 0 <= done.cpu_seconds < math.inf
             and 0 <= done.wall_seconds < math.inf
-            and (done.snapshot is None or (job.snapshot_into is not None and 0 <= done.snapshot.open_files))
+            and (done.snapshot is None or (job.snapshot_into is not None and done.snapshot.open_files >= 0))
         )
 
     def _death(self) -> End:

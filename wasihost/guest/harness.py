@@ -108,7 +108,8 @@ def entry():
         try:
             request, source = take_request()
             if request["kind"] == "image":
-                return give_reply(*make_image(request, source))
+                give_reply(*make_image(request, source))
+                return
             prepare(request)
             header["exit_code"], value = perform(request, source, header)
         except BaseException as error:
@@ -707,6 +708,7 @@ def boot(modules, required, setup, missing_modules):
         "imported": imported,
         "version": sys.version,
         "modules": len(sys.modules),
+        "markers": markers(),
         "stdlib": list(sys.path),
     }
     main.__dict__.clear()
@@ -718,6 +720,26 @@ def boot(modules, required, setup, missing_modules):
     os.write(1, b"BOOT " + encode_reply(told).encode() + b"\n")
     word(0, 0)
     bell(clock)
+
+
+def markers():
+    """What PEP 508 calls the environment: packages choose by it what else they need."""
+    import platform
+
+    version = "{0.major}.{0.minor}.{0.micro}".format(sys.version_info)
+    return {
+        "implementation_name": sys.implementation.name,
+        "implementation_version": version,
+        "os_name": os.name,
+        "platform_machine": platform.machine(),
+        "platform_python_implementation": platform.python_implementation(),
+        "platform_release": platform.release(),
+        "platform_system": platform.system(),
+        "platform_version": platform.version(),
+        "python_full_version": version,
+        "python_version": "{0.major}.{0.minor}".format(sys.version_info),
+        "sys_platform": sys.platform,
+    }
 
 
 def warm_up():

@@ -57,7 +57,8 @@ class NamedImage:
         if about is None or (about.get("stamp") and about["stamp"] != stamp_of(self.folder / PACKAGES)):
             raise UnusableImageError(
                 f"the files of the image {self.name} of {self.runtime} were changed after it was built: "
-                f"build or import it again, or remove it with `wasirun image remove {self.name} --runtime {self.runtime}`"
+                "build or import it again, or remove it with "
+                f"`wasirun image remove {self.name} --runtime {self.runtime}`"
             )
         return about
 
@@ -77,6 +78,10 @@ class NamedImage:
                 f"build or import it again"
             )
         return about
+
+    def size_bytes(self) -> int:
+        """Return what its files take on disk, holes not counted."""
+        return sum(path.lstat().st_blocks * 512 for _, path in files_of(self.folder))
 
     def libraries(self) -> tuple[Directory, ...]:
         """Return the preopen of its packages, if it has some."""
@@ -113,19 +118,19 @@ def list_named(cache: Cache) -> list[NamedImage]:
     return found
 
 
-def publish_named(cache: Cache, runtime: str, name: str, staged: Path, about: dict[str, Any]) -> NamedImage:
-    """Give a name to what was made, in the place of what had it before.
+def describe_files(cache: Cache, staged: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """Finish a folder that holds the memory (`image.bin`) and, if there are some, the packages of an image.
 
     Args:
-        cache: The cache.
-        runtime: Name of the runtime.
-        name: The name.
-        staged: A folder in the cache with the memory (`image.bin`) and, if there are some, the packages; it is gone
-            afterwards.
+        cache: The cache, in which the folder lies.
+        staged: The folder.
         about: The description, without what is found out here about the files.
 
+    Returns:
+        The whole description, which is in the folder from now on.
+
     Raises:
-        CacheError: Something cannot be stored.
+        CacheError: It cannot be stored.
     """
     content = staged / "image.bin"
     with content.open("rb") as file:
@@ -140,8 +145,24 @@ def publish_named(cache: Cache, runtime: str, name: str, staged: Path, about: di
         "file": {"sha256": sha256, "size_bytes": found.st_size, "mtime_ns": found.st_mtime_ns},
     }
     cache.write_file(staged / "image.json", json.dumps(whole).encode())
-    folder = cache.folder("named") / f"{runtime}@{name}-{short(json.dumps(whole))}"
     staged.chmod(PRIVATE_FOLDER)
+    return whole
+
+
+def publish_named(cache: Cache, runtime: str, name: str, staged: Path, whole: dict[str, Any]) -> NamedImage:
+    """Give a name to what was made, in the place of what had it before.
+
+    Args:
+        cache: The cache.
+        runtime: Name of the runtime.
+        name: The name.
+        staged: A folder that `describe_files` finished; it is gone afterwards.
+        whole: What that returned.
+
+    Raises:
+        CacheError: Something cannot be stored.
+    """
+    folder = cache.folder("named") / f"{runtime}@{name}-{short(json.dumps(whole))}"
     cache.publish_folder(staged, folder)
     cache.write_file(_pointer(cache, runtime, name), json.dumps({"folder": folder.name}).encode())
     sweep_named(cache)

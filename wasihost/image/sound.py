@@ -7,8 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wasihost.engine.mapping import Layout, MappedImage, OutputBuffer
-from wasihost.errors import EngineError
+from wasihost.engine.mapping import Layout, OutputBuffer
 from wasihost.runtime.cache import checked_file
 
 if TYPE_CHECKING:
@@ -86,4 +85,3 @@ def layout_of(stored: dict[str, Any]) -> Layout:
         globals=tuple((str(name), str(kind), int(value)) for name, kind, value in stored["globals"]),
         output=OutputBuffer(**output) if output is not None else None,
     )
-

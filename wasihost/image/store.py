@@ -12,7 +12,7 @@ from wasihost.engine.configuration import engine_key, library_path
 from wasihost.engine.mapping import MappedImage
 from wasihost.engine.surroundings import Directory
 from wasihost.errors import CacheError, EngineError, UnfreezableRuntimeError, UnknownImageError
-from wasihost.image.named import find_named
+from wasihost.image.named import find_named, list_named
 from wasihost.image.note import FORMAT, Note, forget, read_note, write_note
 from wasihost.image.sound import layout_of, publish, short, sound
 from wasihost.progress import Progress, SilentProgress
@@ -122,9 +122,9 @@ def shipped_image(runtime: Runtime, name: str) -> ShippedImage:
     """
     recipe = runtime.slice.image(name)
     if recipe is None:
-        raise UnknownImageError(
-            f"there is no image {name!r} of the runtime {runtime.name}; there is: {', '.join(runtime.slice.image_names)}"
-        )
+        built = [image.name for image in list_named(open_cache()) if image.runtime == runtime.name]
+        there = ", ".join([*runtime.slice.image_names, *built])
+        raise UnknownImageError(f"there is no image {name!r} of the runtime {runtime.name}; there is: {there}")
     return recipe
 
 
@@ -238,7 +238,7 @@ def _make_ready(cache: Cache, name: str, image: str, *, metered: bool, progress:
         with cache.lock(note.image.name, progress=progress):
             loaded = _load_image(note.image)
             if loaded is None:
-                _boot(cache, code, installed, recipe, note, progress)
+                _boot(cache, code, installed, recipe, note=note, progress=progress)
                 loaded = _load_image(note.image)
     if loaded is None:
         raise CacheError(f"the image in {note.image} cannot be read back; remove the folder and try again")
@@ -314,7 +314,7 @@ def _compile(cache: Cache, engine: Engine, installed: Installed, folder: Path, p
 
 
 def _boot(
-    cache: Cache, code: Code, installed: Installed, recipe: ShippedImage, note: Note, progress: Progress
+    cache: Cache, code: Code, installed: Installed, recipe: ShippedImage, *, note: Note, progress: Progress
 ) -> None:
     from wasihost.image.base import BASE_MODULES
     from wasihost.image.freeze import freeze
@@ -354,6 +354,7 @@ def _boot(
         "name": recipe.name,
         "python": frozen.told["version"],
         "imported": frozen.told["imported"],
+        "markers": frozen.told["markers"],
         "layout": asdict(frozen.layout),
         "seconds": round(time.monotonic() - started, 2),
     }

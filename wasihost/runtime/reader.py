@@ -187,7 +187,8 @@ def _slice(fields: _Fields) -> Slice:
         summary=fields.optional("summary", lambda: fields.text("summary")) or "",
         keep=keep,
         missing=missing,
-        missing_packages=fields.optional("missing_packages", lambda: fields.texts("missing_packages", form=_PACKAGE)) or (),
+        missing_packages=fields.optional("missing_packages", lambda: fields.texts("missing_packages", form=_PACKAGE))
+        or (),
         instead=fields.optional("instead", lambda: fields.name("instead")),
         images=tuple(_image(item) for item in fields.optional("images", lambda: list(fields.tables("images"))) or ()),
         libraries=tuple(

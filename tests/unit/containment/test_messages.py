@@ -19,7 +19,8 @@ TO_WORKER: list[messages.ToWorker] = [
     ),
     messages.Configure(grants=[GRANT, GRANT], overlays=None, open_files=1, file_bytes=2**50, memory_bytes=2**32),
     messages.Execute(
-        number=1, request=b"r", stdin=b"\0\xff", stdin_descriptor=False, fuel=None, memory_bytes=2**32, deadline_seconds=0.5,
+        number=1, request=b"r", stdin=b"\0\xff", stdin_descriptor=False, fuel=None, memory_bytes=2**32,
+        deadline_seconds=0.5,
         output_bytes=2**32, output_ends_run=True, streams=False, open_files=2, host_calls=3, disk_bytes=4,
         disk_files=5, reply_bytes=6, overlays=["/o"], snapshot=True,
     ),
@@ -31,10 +32,12 @@ FROM_WORKER: list[messages.FromWorker] = [
     messages.Output(stream=1, data=b"\0\xffdata"),
     messages.Done(
         number=1, ending="exited", detail="", exit_code=3, reply=None, stdout=(b"x", 1), stderr=None, fuel_consumed=7,
-        memory_bytes=8, cpu_seconds=0.25, wall_seconds=0.5, worn=True, snapshot=messages.SnapshotSaid(65536, [("g", "i32", 1)], 0, 2),
+        memory_bytes=8, cpu_seconds=0.25, wall_seconds=0.5, worn=True,
+        snapshot=messages.SnapshotSaid(65536, [("g", "i32", 1)], 0, 2),
     ),
     messages.Done(
-        number=1, ending="returned", detail="d", exit_code=0, reply=b"{}", stdout=None, stderr=(b"", 0), fuel_consumed=None,
+        number=1, ending="returned", detail="d", exit_code=0, reply=b"{}", stdout=None, stderr=(b"", 0),
+        fuel_consumed=None,
         memory_bytes=0, cpu_seconds=0.0, wall_seconds=0.0, worn=False, snapshot=None,
     ),
 ]  # fmt: skip

@@ -41,7 +41,7 @@ class Maker:
         self.delay = 0.0
         self.script = ECHO
 
-    def take(self, *_: object) -> WorkerProcess:
+    def take(self, *_: object, **_named: object) -> WorkerProcess:
         time.sleep(self.delay)
         if self.fail is not None:
             raise self.fail

@@ -49,7 +49,8 @@ def send_raw(data):
     raw.setblocking(True)
     raw.sendall(data)
 def done(**kwargs):
-    fields = dict(number=number, ending="exited", detail="", exit_code=0, reply=None, stdout=None, stderr=None, fuel_consumed=1,
+    fields = dict(number=number, ending="exited", detail="", exit_code=0, reply=None, stdout=None, stderr=None,
+                  fuel_consumed=1,
                   memory_bytes=65536, cpu_seconds=0.5, wall_seconds=0.5, worn=False, snapshot=None)
     return Done(**{**fields, **kwargs})
 def loaded():
