@@ -102,17 +102,18 @@ class Control:
         self._lock = threading.Lock()
 
     def bind(self, stop: Callable[[], object] | None) -> None:
-        """Say what stops the run from now on; it is called at once when the run is cancelled already."""
+        """Say what stops the run from now on; it is called at once when the run is cancelled already.
+
+        The one before is not called any more once this returns: whoever stopped by it may serve somebody else now.
+        """
         with self._lock:
             self._stop = stop
-            cancelled = self.cancelled
-        if cancelled and stop is not None:
-            stop()
+            if self.cancelled and stop is not None:
+                stop()
 
     def cancel(self) -> None:
         """Stop the run. Harmless after its end, and more than once."""
         with self._lock:
             self.cancelled = True
-            stop = self._stop
-        if stop is not None:
-            stop()
+            if self._stop is not None:
+                self._stop()

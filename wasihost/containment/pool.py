@@ -113,7 +113,8 @@ class Pool:
             return self._run_inside(job, control)
         lost = 0
         while True:
-            worker = self._acquire(control)
+            # Cancelled before its run, a worker would be killed for nothing.
+            worker = None if control.cancelled else self._acquire(control)
             if worker is None:
                 return Execution(end=CANCELLED.end())
             try:

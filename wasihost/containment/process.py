@@ -172,9 +172,13 @@ class WorkerProcess:
                 wall_seconds=time.monotonic() - started,
             )
         ending = _ENDINGS[done.ending]
-        # A worker in a guest's hands would like to go on.
+        # A worker in a guest's hands would like to go on, and one that was cancelled after its last word is dead.
         self.worn = (
-            done.worn or job.stdin is None or ending not in (Ending.RETURNED, Ending.EXITED) or self.runs >= MAX_RUNS
+            done.worn
+            or control.cancelled
+            or job.stdin is None
+            or ending not in (Ending.RETURNED, Ending.EXITED)
+            or self.runs >= MAX_RUNS
         )
         return Execution(
             end=End(ending, done.detail[: messages.MAX_DETAIL_CHARACTERS], done.exit_code & 0xFF),

@@ -248,6 +248,34 @@ def test_cancelling_at_any_moment_loses_nobody(make: Callable[..., Pool]) -> Non
     assert wait_for(lambda: pool._busy == 0 and pool._starting == 0)
 
 
+def test_cancelling_at_the_very_end_does_not_kill_the_run_of_the_next(make: Callable[..., Pool]) -> None:
+    pool = make(size=1)
+    for _ in range(5):
+        control = Control()
+        waiting: list[Caller] = []
+
+        def listen(data: bytes, control: Control = control, waiting: list[Caller] = waiting) -> None:
+            waiting.append(Caller(pool, "x"))
+            assert wait_for(lambda: pool._waiters)
+            time.sleep(0.05)  # the last word of this run arrives meanwhile
+            control.cancel()
+
+        pool.run(request("first", on_stdout=listen), control)
+        waiting[0].wait()
+        assert waiting[0].execution is not None, waiting[0].error
+        assert waiting[0].execution.end.ending is Ending.EXITED, waiting[0].execution
+
+
+def test_cancelled_before_its_start_a_run_costs_no_worker(make: Callable[..., Pool], maker: Maker) -> None:
+    pool = make(size=1)
+    control = Control()
+    control.cancel()
+    for _ in range(3):
+        assert pool.run(request("x"), control).end.ending is Ending.CANCELLED
+    assert run(pool, "x").end.ending is Ending.EXITED
+    assert maker.made == 1
+
+
 # -- workers that cannot be started ------------------------------------------------------------------------------------
 
 

@@ -471,6 +471,45 @@ def test_cancelling(when: str) -> None:
     control.cancel()  # more than once, and after the end
 
 
+def test_cancelled_after_its_last_word_a_worker_serves_nobody_else() -> None:
+    worker = start_ready("hear(); say(Output(stream=1, data=b'x')); say(done()); time.sleep(60)")
+    control = Control()
+
+    def listen(data: bytes) -> None:
+        time.sleep(0.1)  # the last word arrives meanwhile
+        control.cancel()
+
+    execution = worker.run(job(deadline_seconds=30.0, on_stdout=listen), control)
+    assert execution.end.ending is Ending.EXITED
+    assert worker.worn
+    assert is_dead(worker)
+
+
+def test_what_stopped_a_run_does_nothing_once_it_is_unbound() -> None:
+    control = Control()
+    begun, may_end, unbound = threading.Event(), threading.Event(), threading.Event()
+
+    def stop() -> None:
+        begun.set()
+        may_end.wait(10.0)
+
+    def unbind() -> None:
+        control.bind(None)
+        unbound.set()
+
+    control.bind(stop)
+    threads = [threading.Thread(target=control.cancel, daemon=True), threading.Thread(target=unbind, daemon=True)]
+    threads[0].start()
+    assert begun.wait(10.0)
+    threads[1].start()
+    assert not unbound.wait(0.1)  # else the worker might serve somebody else when it is stopped
+    may_end.set()
+    assert unbound.wait(10.0)
+    begun.clear()
+    control.cancel()
+    assert not begun.is_set()
+
+
 def test_a_callback_that_raises_ends_the_run() -> None:
     worker = start_ready("hear(); say(Output(stream=1, data=b'x')); time.sleep(60)")
 
