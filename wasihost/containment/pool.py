@@ -40,6 +40,20 @@ class _Waiter:
         self.ready.acquire()
 
 
+class _Start:
+    """The start of a worker that was announced: done by the first who claims it, or given up by them."""
+
+    __slots__ = ("_unclaimed", "old")
+
+    def __init__(self, old: WorkerProcess | None = None) -> None:
+        self.old = old
+        self._unclaimed = threading.Lock()
+
+    def claim(self) -> bool:
+        """Whether it is the caller's to do."""
+        return self._unclaimed.acquire(blocking=False)
+
+
 class Pool:
     """Makes runs in worker processes.
 
@@ -148,32 +162,46 @@ class Pool:
             )
 
     def _acquire(self, control: Control) -> WorkerProcess | None:
-        waiter = _Waiter()
-        with self._lock:
-            if self._closed:
-                raise ClosedError("the sandbox is closed")
-            if self._idle and not self._waiters:
-                worker = self._idle.popleft()
-                self._busy += 1
-                grow = self._wants_more(spare=0)
-                if grow:
-                    self._starting += 1
-            else:
-                worker = None
-                self._waiters.append(waiter)
-                grow = self._wants_more(spare=len(self._waiters))
-                if grow:
-                    self._starting += 1
-        if grow:
-            self._start()
-        if worker is not None:
-            if worker.is_alive():
-                return worker
-            # It died while it was idle: replaced without a word.
-            worker.worn = True
-            self._release(worker)
-            return self._acquire(control)
-        return self._wait(waiter, control)
+        while True:
+            waiter = _Waiter()
+            worker: WorkerProcess | None = None
+            start: _Start | None = None
+            try:
+                with self._lock:
+                    if self._closed:
+                        raise ClosedError("the sandbox is closed")
+                    if self._idle and not self._waiters:
+                        # No calls in between: Ctrl-C comes after a call, and then both or neither must have happened.
+                        worker = self._idle[0]
+                        self._busy += 1
+                        del self._idle[0]
+                    else:
+                        self._waiters.append(waiter)
+                    if self._wants_more(spare=len(self._waiters)):
+                        start = _Start()
+                        self._starting += 1
+                if start is not None:
+                    self._start(start)
+                if worker is None:
+                    return self._wait(waiter, control)
+                if worker.is_alive():
+                    return worker
+                # It died while it was idle: replaced without a word.
+                worker.worn = True
+                dead, worker = worker, None
+                self._release(dead)
+            except BaseException:
+                self._give_up(waiter, worker, start)
+                raise
+
+    def _give_up(self, waiter: _Waiter, worker: WorkerProcess | None, start: _Start | None) -> None:
+        """Take back what somebody had who does not go on: Ctrl-C, or no thread could be had."""
+        self._leave(waiter)
+        if start is not None:
+            self._start_again(start)
+        for held in (worker, waiter.worker):
+            if held is not None:
+                self._release(held)
 
     def _wants_more(self, *, spare: int) -> bool:
         """Whether another worker should be started, for those who wait or for the next to come."""
@@ -186,17 +214,13 @@ class Pool:
             # In slices: Ctrl-C just before a lock is waited for is noticed only after that wait.
             while not waiter.ready.acquire(timeout=SLICE_SECONDS):
                 continue
-        except BaseException:
-            self._leave(waiter)
-            if waiter.worker is not None:
-                self._release(waiter.worker)
-            raise
         finally:
             control.bind(None)
         if waiter.error is not None:
             raise waiter.error
         if waiter.worker is not None and control.cancelled:
-            self._release(waiter.worker)
+            worker, waiter.worker = waiter.worker, None
+            self._release(worker)
             return None
         return waiter.worker
 
@@ -215,7 +239,7 @@ class Pool:
 
     def _offer(self, worker: WorkerProcess) -> None:
         """Give a worker to the first who waits, or let it rest, or end it."""
-        start = False
+        start: _Start | None = None
         with self._lock:
             if not worker.worn and not self._closed:
                 if self._waiters:
@@ -228,27 +252,37 @@ class Pool:
                 return
             self._processes.discard(worker)
             if not self._closed:
+                start = _Start(worker)
                 self._starting += 1
-                start = True
-        if start:
-            self._start(worker)
+        if start is not None:
+            self._start(start)
         else:
             worker.close()
 
     # -- workers ------------------------------------------------------------------------------------------------------
 
-    def _start(self, old: WorkerProcess | None = None) -> None:
+    def _start(self, start: _Start) -> None:
         """Start a worker on a thread of its own, after the one in whose place it comes was ended."""
         try:
-            threading.Thread(target=self._start_now, args=(old,), name="wasihost-start", daemon=True).start()
+            threading.Thread(target=self._start_now, args=(start,), name="wasihost-start", daemon=True).start()
         except RuntimeError:
-            self._start_now(old)
+            self._start_now(start)
+        except BaseException:  # Ctrl-C while the thread began, or before
+            self._start_again(start)
+            raise
 
-    def _start_now(self, old: WorkerProcess | None) -> None:
+    def _start_again(self, start: _Start) -> None:
+        """Begin a start that was interrupted, unless it has begun: others may wait for what it brings."""
+        if start.claim():
+            self._start(_Start(start.old))
+
+    def _start_now(self, start: _Start) -> None:
+        if not start.claim():
+            return
         with self._lock:
             self._helpers += 1
         try:
-            self._replace(old)
+            self._replace(start.old)
         finally:
             with self._lock:
                 self._helpers -= 1

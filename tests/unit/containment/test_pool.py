@@ -320,6 +320,101 @@ def test_a_missing_wall(make: Callable[..., Pool], maker: Maker) -> None:
     assert pool.walls == ("wasm", "process", "a")
 
 
+# -- Ctrl-C at a bad moment --------------------------------------------------------------------------------------------
+
+
+class Interrupt:
+    """Stands in for a method, and is Ctrl-C once, before or after what it does."""
+
+    def __init__(self, method: Callable[..., Any], *, after: bool, thread: str = "") -> None:
+        self.method, self.after, self.thread, self.came = method, after, thread, False
+
+    def __get__(self, instance: Any, owner: type) -> Callable[[], Any]:
+        return lambda: self(instance)
+
+    def __call__(self, instance: Any) -> Any:
+        comes = not self.came and (not self.thread or instance.name == self.thread)
+        self.came = self.came or comes
+        if comes and not self.after:
+            raise KeyboardInterrupt
+        answer = self.method(instance)
+        if comes:
+            raise KeyboardInterrupt
+        return answer
+
+
+def check_nothing_is_lost(pool: Pool) -> None:
+    assert wait_for(lambda: pool._busy == 0 and pool._starting == 0 and not pool._waiters)
+    callers = [Caller(pool, "sleep 0.02") for _ in range(6)]
+    for caller in callers:
+        caller.wait()
+        assert caller.execution is not None, caller.error
+    assert len(pool.pids()) <= pool._size
+    assert close(pool)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_ctrl_c_while_a_worker_is_looked_at(
+    make: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch, *, after: bool
+) -> None:
+    pool = make(size=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkerProcess, "is_alive", Interrupt(WorkerProcess.is_alive, after=after))
+        with pytest.raises(KeyboardInterrupt):
+            run(pool, "x")
+    check_nothing_is_lost(pool)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("text", ["x", "die"], ids=["one more", "one in place of another"])
+def test_ctrl_c_while_a_worker_is_started(
+    make: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch, text: str, *, after: bool
+) -> None:
+    pool = make(size=2 if text == "x" else 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            threading.Thread, "start", Interrupt(threading.Thread.start, after=after, thread="wasihost-start")
+        )
+        with pytest.raises(KeyboardInterrupt):
+            run(pool, text)
+    check_nothing_is_lost(pool)
+
+
+def test_ctrl_c_while_waiting(make: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = make(size=1)
+    busy = Caller(pool, "sleep 0.3")
+    assert wait_for(lambda: pool._busy == 1)
+    control = Control()
+    with monkeypatch.context() as patch:
+        patch.setattr(Control, "bind", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            pool.run(request("x"), control)
+    busy.wait()
+    check_nothing_is_lost(pool)
+
+
+def test_a_thousand_workers_that_died_in_their_sleep(
+    make: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make(size=1)
+
+    class Dead:
+        worn = False
+
+        def is_alive(self) -> bool:
+            return False
+
+    def start(announced: Any) -> None:
+        with pool._lock:
+            pool._starting -= 1
+
+    monkeypatch.setattr(pool, "_start", start)
+    dead: Any = [Dead() for _ in range(2000)]
+    pool._idle.extendleft(dead)
+    assert run(pool, "x").end.ending is Ending.EXITED
+    assert pool._busy == 0
+
+
 # -- closing -----------------------------------------------------------------------------------------------------------
 
 
