@@ -92,12 +92,13 @@ class Grant:
 class Control:
     """The handle by which another thread cancels a run, before it starts or while it goes on."""
 
-    __slots__ = ("_lock", "_stop", "cancelled", "until")
+    __slots__ = ("_lock", "_stop", "cancelled", "expired", "until")
 
     def __init__(self) -> None:
         self.cancelled = False
+        self.expired = False
         self.until = math.inf
-        """`time.monotonic()` at which a listener is no longer waited for; set when the run starts."""
+        """`time.monotonic()` at which the run is stopped, whatever a listener does; set when the run starts."""
         self._stop: Callable[[], object] | None = None
         self._lock = threading.Lock()
 
@@ -116,4 +117,11 @@ class Control:
         with self._lock:
             self.cancelled = True
             if self._stop is not None:
+                self._stop()
+
+    def expire(self) -> None:
+        """Stop the run that is under way because its time is over; harmless after its end."""
+        with self._lock:
+            if self._stop is not None:
+                self.expired = True
                 self._stop()

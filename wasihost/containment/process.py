@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from wasihost.containment import messages, spawner
+from wasihost.containment import messages, spawner, watchdog
 from wasihost.containment.job import SLICE_SECONDS
 from wasihost.containment.wire import MAX_FRAME_BYTES, SocketEnd, Wire, WireClosedError, WireError, WireTimeoutError
 from wasihost.engine.capture import CALLBACK_BYTES, Capture
@@ -154,12 +154,14 @@ class WorkerProcess:
         try:
             control.until = started + job.deadline_seconds + KILL_SECONDS
             control.bind(self.kill)
+            watchdog.watch(control)
             done = self._converse(job, captures, control)
         except BaseException:
             self.worn = True
             self.kill()
             raise
         finally:
+            watchdog.release(control)
             control.bind(None)
         if isinstance(done, End):
             self.worn = True
@@ -172,10 +174,11 @@ class WorkerProcess:
                 wall_seconds=time.monotonic() - started,
             )
         ending = _ENDINGS[done.ending]
-        # A worker in a guest's hands would like to go on, and one that was cancelled after its last word is dead.
+        # A worker in a guest's hands would like to go on, and one that was stopped after its last word is dead.
         self.worn = (
             done.worn
             or control.cancelled
+            or control.expired
             or job.stdin is None
             or ending not in (Ending.RETURNED, Ending.EXITED)
             or self.runs >= MAX_RUNS
@@ -204,6 +207,8 @@ class WorkerProcess:
                 if not self._send(job, until):
                     return EXPIRED.end()
             except WireClosedError:
+                if control.expired:
+                    return EXPIRED.end()
                 raise WorkerLostError from None
             look = time.monotonic() + WATCH_SECONDS
             while True:
@@ -238,7 +243,7 @@ class WorkerProcess:
                 else:
                     return End(Ending.HOST_FAILED, "the worker said something that makes no sense")
         except WireClosedError:
-            return self._death()
+            return self._death(control)
         except (WireError, messages.DecodeError):
             return End(Ending.HOST_FAILED, "the worker said something that makes no sense")
 
@@ -298,17 +303,19 @@ class WorkerProcess:
             and 0 <= done.wall_seconds < math.inf
         )
 
-    def _death(self) -> End:
-        """Say what the end of the process means for its run."""
+    def _death(self, control: Control) -> End:
+        """Say what the end of the process means for its run. One that only closed its connection gains no time."""
         try:
-            status = self._ended(1.0)
+            status = self._ended(max(0.0, min(1.0, control.until - time.monotonic())))
         except subprocess.TimeoutExpired:
+            if control.expired:
+                return EXPIRED.end()
             return End(Ending.HOST_FAILED, "the worker process closed its connection")
         if said := spawner.last_words(self._started):
             import logging  # only a failure needs it
 
             logging.getLogger("wasihost").error("a worker process ended: %r", said)
-        if status == -signal.SIGALRM:
+        if status == -signal.SIGALRM or (control.expired and status == -signal.SIGKILL):
             return EXPIRED.end()
         if status == -signal.SIGSYS:
             return End(Ending.CRASHED, "the worker process was killed for a system call that no guest needs")

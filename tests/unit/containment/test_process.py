@@ -452,6 +452,34 @@ def test_what_a_dying_worker_wrote_stays_in_the_log(caplog: pytest.LogCaptureFix
     check_the_log(caplog)
 
 
+@pytest.mark.parametrize("deadline_seconds", [DEADLINE_SECONDS, 30.0], ids=["late", "in time"])
+def test_a_listener_holds_nobody_s_death_up(deadline_seconds: float) -> None:
+    """The caller's own look at the clock has to wait for a listener; the worker has not."""
+    worker = start_ready("hear(); say(Output(stream=1, data=b'x')); time.sleep(0.1); say(done()); time.sleep(60)")
+    died: list[bool] = []
+
+    def listen(data: bytes) -> None:
+        until = time.monotonic() + DEADLINE_SECONDS + LATE_SECONDS
+        while worker.process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        died.append(worker.process.poll() is not None)
+
+    execution = worker.run(job(deadline_seconds=deadline_seconds, on_stdout=listen), Control())
+    late = deadline_seconds == DEADLINE_SECONDS
+    assert died == [late]
+    assert execution.end.ending is (Ending.DEADLINE if late else Ending.EXITED)
+    assert worker.worn is late
+
+
+def test_closing_the_connection_gains_no_time() -> None:
+    worker = start_ready("hear(); time.sleep(0.2); end.close(); raw.close(); time.sleep(60)")
+    started = time.monotonic()
+    execution = worker.run(job(), Control())
+    assert time.monotonic() - started < DEADLINE_SECONDS + process.KILL_SECONDS + 0.4  # the rest: a busy machine
+    assert execution.end.ending in (Ending.DEADLINE, Ending.HOST_FAILED)
+    assert is_dead(worker)
+
+
 # -- what the caller does ----------------------------------------------------------------------------------------------
 
 
