@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from wasihost.capabilities.paths import OpenedPreopens, guest_path_of, open_preopens
-from wasihost.capabilities.usage import DiskAccount
 from wasihost.conclusion import conclude
 from wasihost.containment.job import PROCESS_WALLS, Control, Grant, Job, default_size, inside
+from wasihost.containment.lookout import Lookout
 from wasihost.engine.mapping import SLOTS
 from wasihost.errors import ClosedError, ConfigError, InvalidLimitsError
 from wasihost.image.protocol import MESSAGE_BYTES, Request
@@ -307,23 +307,13 @@ class Runner:
 
     def _watch(
         self, opened: OpenedPreopens, copies: Sequence[OverlayCopy], limits: Limits
-    ) -> Callable[[], str | None] | None:
+    ) -> Callable[[float], str | None] | None:
         """Return what looks at the disk from outside while a worker runs: exact counting is the worker's business."""
         folders = [(entry.descriptor, entry.limit) for entry in opened.entries if entry.writable]
         folders += [(copy.descriptor, None) for copy in copies]
         if not folders or self.setup.containment != "process":
             return None
-        accounts: list[DiskAccount] = []
-
-        def look() -> str | None:
-            if not accounts:  # most runs are over before the first look
-                accounts.append(
-                    DiskAccount(folders=folders, disk_bytes=limits.disk_bytes, disk_files=limits.disk_files)
-                )
-            answer = accounts[0].allows(0, 0)
-            return answer if isinstance(answer, str) else None
-
-        return look
+        return Lookout(folders, disk_bytes=limits.disk_bytes, disk_files=limits.disk_files).look
 
     def _request(self, program: Program, opened: OpenedPreopens) -> bytes:
         source = program.source

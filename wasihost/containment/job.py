@@ -43,7 +43,7 @@ class Job:
         disk_files: Files, folders and links that it may add.
         reply_bytes: Longest reply of the harness that is read.
         overlays: Descriptor and path of this run's copies, one for each grant that is an overlay, in their order.
-        watch: Looks from outside at what the run has stored; a sentence says why it must end.
+        watch: Looks from outside at what the run has stored, until the time given; a sentence says why it must end.
         on_stdout: Called with each piece of standard output, in order, while the run goes on.
         on_stderr: Likewise for standard error.
     """
@@ -61,7 +61,7 @@ class Job:
     disk_files: int
     reply_bytes: int
     overlays: tuple[tuple[int, str], ...] = ()
-    watch: Callable[[], str | None] | None = None
+    watch: Callable[[float], str | None] | None = None
     on_stdout: Callable[[bytes], object] | None = None
     on_stderr: Callable[[bytes], object] | None = None
 

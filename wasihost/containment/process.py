@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 
 KILL_SECONDS: Final = 0.05
 """How long after its deadline a run may take to say so itself; then its worker is killed."""
+FIRST_LOOK_SECONDS: Final = 0.02
+"""When the parent first looks at what lies in the folders of a run: soon, but most runs are over by then."""
 WATCH_SECONDS: Final = 0.25
 """How often the parent looks at what a run stores; its worker counts exactly, as long as it is not taken over."""
+WATCH_SHARE: Final = 0.1
+"""The most of a run's time that its parent may spend on looking: full folders are looked at less often."""
 START_SECONDS: Final = 30.0
 """How long a worker may take to load its code or to put up its walls."""
 STOP_SECONDS: Final = 10.0
@@ -210,13 +214,13 @@ class WorkerProcess:
                 if control.expired:
                     return EXPIRED.end()
                 raise WorkerLostError from None
-            look = time.monotonic() + WATCH_SECONDS
+            look = math.inf if job.watch is None else time.monotonic() + FIRST_LOOK_SECONDS
             while True:
-                frame = self._wire.receive(limit, until=min(until, time.monotonic() + SLICE_SECONDS))
-                if job.watch is not None and time.monotonic() >= look:
-                    if why := job.watch():
+                frame = self._wire.receive(limit, until=min(until, look, time.monotonic() + SLICE_SECONDS))
+                if job.watch is not None and (now := time.monotonic()) >= look:
+                    if why := job.watch(until):
                         return End(Ending.DISK_LIMIT, why)
-                    look = time.monotonic() + WATCH_SECONDS
+                    look = time.monotonic() + max(WATCH_SECONDS, (time.monotonic() - now) / WATCH_SHARE)
                 if frame is None:
                     if time.monotonic() >= until:
                         return End(Ending.DEADLINE, "the run did not stop by itself")
