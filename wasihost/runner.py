@@ -259,7 +259,7 @@ class Runner:
                 execution = self._carrier.run(job, control or Control(), nested=nested)
             finally:
                 inside.reset(token)
-            result = conclude(execution, program.limits, self.walls)
+            result = conclude(execution, program.limits, execution.walls or self.walls)
             if copies:
                 from wasihost.capabilities.overlay import changes_of
 

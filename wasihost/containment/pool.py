@@ -97,6 +97,7 @@ class Pool:
         self._pid = os.getpid()
         self._processes: set[WorkerProcess] = set()
         self._finalizer = weakref.finalize(self, _end_all, self._processes, self._pid)
+        self.walls: tuple[str, ...] = ()
         first = self._make()  # so that a machine that cannot serve is told here, and the walls are known
         self.walls = (*PROCESS_WALLS, *first.walls)
         self.missing = first.missing
@@ -346,7 +347,9 @@ class Pool:
             worker.configure(configure, descriptors)
             if self._launcher is not None:
                 worker.walls = (*worker.walls, self._launcher.name)
-            check_required(self._require_walls, (*PROCESS_WALLS, *worker.walls), worker.missing)
+            # No later worker has fewer than the first, whose walls the sandbox tells.
+            required = self._require_walls | {*self.walls}
+            check_required(required, (*PROCESS_WALLS, *worker.walls), worker.missing)
         except BaseException:
             worker.close()
             raise

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from wasihost.containment import messages, spawner, watchdog
-from wasihost.containment.job import SLICE_SECONDS
+from wasihost.containment.job import PROCESS_WALLS, SLICE_SECONDS
 from wasihost.containment.wire import MAX_FRAME_BYTES, SocketEnd, Wire, WireClosedError, WireError, WireTimeoutError
 from wasihost.engine.capture import CALLBACK_BYTES, Capture
 from wasihost.engine.ending import CANCELLED, EXPIRED, End, Ending, Execution, host_failed
@@ -173,6 +173,7 @@ class WorkerProcess:
             end = CANCELLED.end() if control.cancelled else done
             return Execution(
                 end=end,
+                walls=(*PROCESS_WALLS, *self.walls),
                 stdout=captures[0].taken(),
                 stderr=captures[1].taken(),
                 wall_seconds=time.monotonic() - started,
@@ -189,6 +190,7 @@ class WorkerProcess:
         )
         return Execution(
             end=End(ending, done.detail[: messages.MAX_DETAIL_CHARACTERS], done.exit_code & 0xFF),
+            walls=(*PROCESS_WALLS, *self.walls),
             reply=done.reply,
             stdout=done.stdout or captures[0].taken(),
             stderr=done.stderr or captures[1].taken(),

@@ -320,6 +320,27 @@ def test_a_missing_wall(make: Callable[..., Pool], maker: Maker) -> None:
     assert pool.walls == ("wasm", "process", "a")
 
 
+def test_a_run_tells_the_walls_of_its_own_worker(make: Callable[..., Pool], maker: Maker) -> None:
+    maker.script = ECHO.replace("ready()", "ready(['a'])")
+    pool = make(size=1)
+    assert run(pool, "x").walls == ("wasm", "process", "a") == pool.walls
+    maker.script = ECHO.replace("ready()", "ready(['a', 'b'])")
+    assert run(pool, "die").walls == ("wasm", "process", "a")
+    assert run(pool, "x").walls == ("wasm", "process", "a", "b")
+
+
+def test_no_worker_has_fewer_walls_than_the_first(make: Callable[..., Pool], maker: Maker) -> None:
+    maker.script = ECHO.replace("ready()", "ready(['a', 'b'])")
+    pool = make(size=1)
+    maker.script = ECHO.replace("ready()", "ready(['a'], [('b', 'the kernel was changed')])")
+    assert run(pool, "die").end.ending is Ending.HOST_FAILED
+    with pytest.raises(WallsMissingError, match=r"b \(the kernel was changed\)"):
+        run(pool, "x")
+    assert pool.pids() == []
+    maker.script = ECHO.replace("ready()", "ready(['a', 'b'])")
+    assert run(pool, "x").end.ending is Ending.EXITED
+
+
 # -- Ctrl-C at a bad moment --------------------------------------------------------------------------------------------
 
 
