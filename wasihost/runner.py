@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from wasihost.capabilities.paths import OpenedPreopens, guest_path_of, open_preopens
 from wasihost.conclusion import conclude
-from wasihost.containment.job import PROCESS_WALLS, Control, Grant, Job, default_size, inside
+from wasihost.containment.job import PROCESS_WALLS, Control, Grant, Job, Turn, default_size, inside
 from wasihost.containment.lookout import Lookout
 from wasihost.engine.mapping import SLOTS
 from wasihost.errors import ClosedError, ConfigError, InvalidLimitsError
@@ -228,9 +228,9 @@ class Runner:
         """How many runs are made at a time when many are asked for at once."""
         return self.setup.workers or default_size()
 
-    def is_inside(self) -> bool:
-        """Whether the caller is a listener of a run that is under way and holds a worker."""
-        return id(self) in inside.get()
+    def depth(self) -> int:
+        """How many runs are under way, each holding a worker, whose listener the caller is or was started by."""
+        return sum(turn.runner is self for turn in inside.get())
 
     def pids(self) -> list[int]:
         """Process ids of the workers."""
@@ -253,11 +253,12 @@ class Runner:
             if self._overlays is not None:
                 copies += self._copy_overlays(opened)
             job = self._job(program, opened, copies)
-            nested = self.is_inside()
-            token = inside.set(inside.get() | {id(self)})
+            depth, turn = self.depth(), Turn(self)
+            token = inside.set(frozenset({turn, *(other for other in inside.get() if other.runner is not None)}))
             try:
-                execution = self._carrier.run(job, control or Control(), nested=nested)
+                execution = self._carrier.run(job, control or Control(), depth=depth)
             finally:
+                turn.end()
                 inside.reset(token)
             result = conclude(execution, program.limits, execution.walls or self.walls)
             if copies:
@@ -375,7 +376,7 @@ class Runner:
         Raises:
             ConfigError: The caller is a listener of one of those runs, and would wait for itself.
         """
-        if self.is_inside():
+        if self.depth():
             raise ConfigError("a listener cannot close the sandbox that makes the run it listens to")
         self._closing = True  # no new runs: those who call in a loop would keep it open for ever
         while True:

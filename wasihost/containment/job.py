@@ -14,8 +14,25 @@ from wasihost.capabilities.usage import FolderLimit
 
 PROCESS_WALLS: Final = ("wasm", "process")
 """What stands around every run in a worker, besides what the operating system gives."""
-inside: Final[ContextVar[frozenset[int]]] = ContextVar("wasihost-inside", default=frozenset())
-"""Runners (by id) that make a run whose listener is the code in this context: it must not wait for that run."""
+MAX_DEPTH: Final = 4
+"""How many runs may be under way one inside the listener of the other: each level has workers of its own."""
+
+
+class Turn:
+    """A run that is under way, as its listeners know it. What they start inherits it and may outlive the run."""
+
+    __slots__ = ("runner",)
+
+    def __init__(self, runner: object) -> None:
+        self.runner: object | None = runner
+
+    def end(self) -> None:
+        """The run is over: nobody waits for it any more."""
+        self.runner = None
+
+
+inside: Final[ContextVar[frozenset[Turn]]] = ContextVar("wasihost-inside", default=frozenset())
+"""Runs whose listener is the code in this context, or started it: it must not wait for those that are under way."""
 SLICE_SECONDS: Final = 0.2
 """How long a signal may go unnoticed."""
 

@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from wasihost.containment import messages, nursery
-from wasihost.containment.job import PROCESS_WALLS, SLICE_SECONDS
+from wasihost.containment.job import MAX_DEPTH, PROCESS_WALLS, SLICE_SECONDS
 from wasihost.containment.process import WorkerLostError, WorkerProcess
 from wasihost.containment.required import check_required
 from wasihost.engine.ending import CANCELLED, Execution
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 ATTEMPTS: Final = 3
 """How often a worker is started before those who wait for it are told that none can be."""
+
+
+LOST: Final = "worker processes end as soon as they are started"
 
 
 class _Waiter:
@@ -90,6 +93,8 @@ class Pool:
         self._lock = threading.Lock()
         self._idle: deque[WorkerProcess] = deque()
         self._waiters: deque[_Waiter] = deque()
+        self._places: dict[int, threading.Semaphore] = {}
+        """Of the runs in listeners of runs, by their depth."""
         self._busy = 0
         self._starting = 0
         self._helpers = 0
@@ -105,13 +110,13 @@ class Pool:
 
     # -- runs ---------------------------------------------------------------------------------------------------------
 
-    def run(self, job: Job, control: Control, *, nested: bool = False) -> Execution:
+    def run(self, job: Job, control: Control, *, depth: int = 0) -> Execution:
         """Make a run on the next free worker.
 
         Args:
             job: The run.
             control: Cancels it.
-            nested: Whether the caller is a listener of a run of this pool, and holds one of its workers.
+            depth: How many runs of this pool wait for the caller, who is a listener of theirs, and hold a worker each.
 
         Raises:
             ClosedError: The pool was closed.
@@ -124,8 +129,8 @@ class Pool:
             raise InvalidGrantError(
                 f"stdin=INHERIT cannot reach a worker inside {self._launcher.name}: read it here and pass the bytes"
             )
-        if nested:
-            return self._run_inside(job, control)
+        if depth:
+            return self._run_inside(job, control, depth)
         lost = 0
         while True:
             # Cancelled before its run, a worker would be killed for nothing.
@@ -137,19 +142,43 @@ class Pool:
             except WorkerLostError:
                 lost += 1
                 if lost > self._size:
-                    raise EngineError("worker processes end as soon as they are started") from None
+                    raise EngineError(LOST) from None
             finally:
                 self._release(worker)
 
-    def _run_inside(self, job: Job, control: Control) -> Execution:
-        """Make a run on a worker of its own: waiting for one that waits for the caller would never end."""
-        worker = self._make()
+    def _run_inside(self, job: Job, control: Control, depth: int) -> Execution:
+        """Make a run on a worker of its own: waiting for one that waits for the caller would never end.
+
+        Each level of runs inside listeners has as many places as the pool has workers. Those who hold them wait for
+        deeper levels only, so waiting for one comes to an end.
+        """
+        if depth > MAX_DEPTH:
+            raise EngineError(f"runs in listeners of runs are {depth} deep; {MAX_DEPTH} are allowed")
+        with self._lock:
+            places = self._places.setdefault(depth, threading.Semaphore(self._size))
+        while not places.acquire(timeout=SLICE_SECONDS):
+            if control.cancelled:
+                return Execution(end=CANCELLED.end())
         try:
-            return worker.run(job, control)
+            if control.cancelled:
+                return Execution(end=CANCELLED.end())
+            return self._run_once(job, control)
         finally:
-            with self._lock:
-                self._processes.discard(worker)
-            worker.close()
+            places.release()
+
+    def _run_once(self, job: Job, control: Control) -> Execution:
+        for _ in range(ATTEMPTS):
+            worker = self._make()
+            try:
+                return worker.run(job, control)
+            except WorkerLostError:
+                if control.cancelled:
+                    return Execution(end=CANCELLED.end())
+            finally:
+                with self._lock:
+                    self._processes.discard(worker)
+                worker.close()
+        raise EngineError(LOST)
 
     def check_process(self) -> None:
         """Refuse to work in a forked child: the workers are its parent's, and both would talk to them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +13,8 @@ import pytest
 from test_process import LOAD, argv_of, job
 
 from wasihost.containment import nursery
-from wasihost.containment.job import Control, Job
-from wasihost.containment.pool import Pool
+from wasihost.containment.job import MAX_DEPTH, Control, Job
+from wasihost.containment.pool import ATTEMPTS, Pool
 from wasihost.containment.process import WorkerProcess
 from wasihost.engine.ending import Ending, Execution
 from wasihost.errors import ClosedError, EngineError, WallsMissingError
@@ -274,6 +275,72 @@ def test_cancelled_before_its_start_a_run_costs_no_worker(make: Callable[..., Po
         assert pool.run(request("x"), control).end.ending is Ending.CANCELLED
     assert run(pool, "x").end.ending is Ending.EXITED
     assert maker.made == 1
+
+
+# -- runs in listeners of runs -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_runs_in_listeners_have_workers_of_their_own_but_not_without_end(
+    make: Callable[..., Pool], maker: Maker, size: int
+) -> None:
+    pool = make(size=size)
+    most = 0
+    with ThreadPoolExecutor(12) as executor:
+        futures = [executor.submit(pool.run, request("sleep 0.03"), Control(), depth=1) for _ in range(24)]
+        while not all(future.done() for future in futures):
+            most = max(most, len(pool.pids()) - 1)
+            time.sleep(0.002)
+    assert all(future.result().end.ending is Ending.EXITED for future in futures)
+    assert 1 <= most <= size
+    assert len(pool.pids()) == 1
+
+
+def test_each_depth_has_places_of_its_own(make: Callable[..., Pool]) -> None:
+    pool = make(size=1)
+
+    def deeper(depth: int) -> Execution:
+        inner: list[Execution] = []
+
+        def listen(data: bytes) -> None:
+            if depth < MAX_DEPTH and not inner:
+                inner.append(deeper(depth + 1))
+
+        execution = pool.run(request("x", on_stdout=listen), Control(), depth=depth)
+        assert all(each.end.ending is Ending.EXITED for each in inner)
+        return execution
+
+    assert deeper(0).end.ending is Ending.EXITED
+    with pytest.raises(EngineError, match="are allowed"):
+        pool.run(request("x"), Control(), depth=MAX_DEPTH + 1)
+
+
+def test_cancelled_while_it_waits_for_a_place(make: Callable[..., Pool]) -> None:
+    pool = make(size=1)
+    control = Control()
+    with ThreadPoolExecutor(2) as executor:
+        first = executor.submit(pool.run, request("sleep 0.8"), Control(), depth=1)
+        assert wait_for(lambda: len(pool.pids()) == 2)
+        second = executor.submit(pool.run, request("x"), control, depth=1)
+        time.sleep(0.05)
+        control.cancel()
+        assert second.result(5.0).end.ending is Ending.CANCELLED
+        assert not first.done()
+        assert first.result(5.0).end.ending is Ending.EXITED
+
+
+def test_a_worker_that_is_lost_before_a_run_in_a_listener(make: Callable[..., Pool], maker: Maker) -> None:
+    pool = make(size=1)
+    maker.script = """
+loaded(); hear()
+said = [encode(Ready(walls=[], missing=[])), encode(done())]  # which is out of turn
+send_raw(b"".join(HEADER.pack(len(each), 0, MARK) + each for each in said)); time.sleep(9)
+"""
+    with pytest.raises(EngineError, match="end as soon as they are started"):
+        pool.run(request("x"), Control(), depth=1)
+    assert maker.made == 1 + ATTEMPTS
+    maker.script = ECHO
+    assert pool.run(request("x"), Control(), depth=1).end.ending is Ending.EXITED
 
 
 # -- workers that cannot be started ------------------------------------------------------------------------------------
