@@ -191,7 +191,7 @@ async def _next(source: AsyncGenerator[Code]) -> Code | None:
 async def _one(runner: Runner, prepare: Callable[[Code], Program], code: Code) -> RunResult:
     try:
         return await run_in_loop(runner, prepare(code))
-    except WasiHostError as error:
+    except Exception as error:  # whatever it is, the others go on
         return _failed(error)
 
 
@@ -211,7 +211,7 @@ def map_runs(runner: Runner, prepare: Callable[[Code], Program], codes: Iterable
         def work() -> RunResult:
             try:
                 return runner.run(prepare(code), control)
-            except WasiHostError as error:
+            except Exception as error:  # whatever it is, the others go on
                 return _failed(error)
 
         context = contextvars.copy_context()
@@ -236,5 +236,11 @@ def map_runs(runner: Runner, prepare: Callable[[Code], Program], codes: Iterable
             control.cancel()
 
 
-def _failed(error: WasiHostError) -> RunResult:
-    return RunResult(outcome=Outcome.HOST_FAILED, detail=str(error))
+def _failed(error: Exception) -> RunResult:
+    """Return the result of a program that could not be run. An error that is none of ours goes to the log only."""
+    if isinstance(error, WasiHostError):
+        return RunResult(outcome=Outcome.HOST_FAILED, detail=str(error))
+    import logging  # only a failure needs it
+
+    logging.getLogger("wasihost").error("a program could not be run", exc_info=error)
+    return RunResult(outcome=Outcome.HOST_FAILED, detail=f"the program could not be run: {type(error).__name__}")

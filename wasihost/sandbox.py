@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from wasihost.capabilities.grants import check_args, check_env, check_inputs, check_stdin
 from wasihost.capabilities.preopen import Preopen, Scratch
-from wasihost.errors import InvalidGrantError, InvalidLimitsError
+from wasihost.errors import ConfigError, InvalidGrantError, InvalidLimitsError
 from wasihost.limits import Limits
 from wasihost.result import RunResult
 from wasihost.runner import Containment, Program, Runner, Setup, metered
@@ -218,6 +218,9 @@ class Sandbox:
             codes: Source texts, or mappings of arguments of `run` (`{"code": ..., "inputs": ...}`).
             **common: Arguments of `run` for all of them, but for `check`.
 
+        Raises:
+            ConfigError: An argument that `run` has not; before anything is run.
+
         Leaving the loop early cancels the runs that were started ahead.
         """
         from wasihost import concurrency
@@ -235,8 +238,11 @@ class Sandbox:
         return concurrency.amap_runs(self._runner, self._preparer(common), codes)
 
     def _preparer(self, common: Mapping[str, Any]) -> Callable[[str | bytes | Mapping[str, Any]], Program]:
+        _check_names(common)
+
         def prepare(code: str | bytes | Mapping[str, Any]) -> Program:
             given = code if isinstance(code, Mapping) else {"code": code}
+            _check_names(given)
             return make_program(**{**DEFAULTS, **common, **given}, limits=self.limits, env=self._env)
 
         return prepare
@@ -300,6 +306,16 @@ DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
     }
 )
 """What `make_program` takes besides limits and environment, where nothing was said."""
+
+
+def _check_names(arguments: Mapping[str, Any]) -> None:
+    """Refuse what is no argument of a program.
+
+    Raises:
+        ConfigError: One is not.
+    """
+    if unknown := sorted(str(name) for name in arguments if name not in DEFAULTS):
+        raise ConfigError(f"a program has no argument {unknown[0]!r}; it has {', '.join(DEFAULTS)}")
 
 
 class Granted:

@@ -14,7 +14,7 @@ from wasihost.containment.job import MAX_DEPTH, PROCESS_WALLS, SLICE_SECONDS
 from wasihost.containment.process import WorkerLostError, WorkerProcess
 from wasihost.containment.required import check_required
 from wasihost.engine.ending import CANCELLED, Execution
-from wasihost.errors import ClosedError, EngineError, InvalidGrantError, WallsMissingError
+from wasihost.errors import ClosedError, EngineError, InvalidGrantError, WallsMissingError, WasiHostError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ class _Waiter:
 
     def __init__(self) -> None:
         self.worker: WorkerProcess | None = None
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         self.ready = threading.Lock()
         self.ready.acquire()
 
@@ -125,6 +125,14 @@ class Pool:
             BaseException: What a callback raised, or Ctrl-C.
         """
         self.check_process()
+        try:
+            return self._run(job, control, depth)
+        except OSError as error:
+            if error.errno is None:
+                raise  # not the system's: a signal handler's, perhaps TimeoutError
+            raise _as_engine_error(error) from error
+
+    def _run(self, job: Job, control: Control, depth: int) -> Execution:
         if job.stdin is None and self._launcher is not None and self._launcher.by_path:
             raise InvalidGrantError(
                 f"stdin=INHERIT cannot reach a worker inside {self._launcher.name}: read it here and pass the bytes"
@@ -321,7 +329,7 @@ class Pool:
         if old is not None:
             old.kill()
         made: WorkerProcess | None = None
-        error: BaseException | None = None
+        error: Exception | None = None
         for _ in range(ATTEMPTS):
             try:
                 made = self._make()
@@ -330,7 +338,7 @@ class Pool:
                 error = caught
                 break
             except BaseException as caught:
-                error = caught  # somebody may have killed it while it started
+                error = _as_engine_error(caught)  # somebody may have killed it while it started
         with self._lock:
             self._starting -= 1
             if made is None and not self._busy and not self._idle and not self._starting:
@@ -379,8 +387,10 @@ class Pool:
             # No later worker has fewer than the first, whose walls the sandbox tells.
             required = self._require_walls | {*self.walls}
             check_required(required, (*PROCESS_WALLS, *worker.walls), worker.missing)
-        except BaseException:
+        except BaseException as error:
             worker.close()
+            if isinstance(error, OSError) and error.errno is not None:
+                raise _as_engine_error(error) from error
             raise
         with self._lock:
             self._processes.add(worker)
@@ -410,6 +420,14 @@ class Pool:
             time.sleep(0.002)
         self._finalizer()
         self._idle.clear()
+
+
+def _as_engine_error(error: BaseException) -> WasiHostError:
+    """Return what a caller is told of an error of the system, or of Python's own, that is about workers."""
+    if isinstance(error, WasiHostError):
+        return error
+    what = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+    return EngineError(f"a worker process cannot be had or reached: {what}")
 
 
 def _end_all(processes: set[WorkerProcess], owner: int) -> None:

@@ -71,6 +71,9 @@ class WorkerProcess:
             why = self._reason()
             self.close()
             raise EngineError(f"{self._who()} did not start{why}") from None
+        except BaseException:  # Ctrl-C, or an error of the system
+            self.close()
+            raise
 
     # -- getting ready ------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 from test_process import LOAD, argv_of, job
 
-from wasihost.containment import nursery
+from wasihost.containment import nursery, wire
 from wasihost.containment.job import MAX_DEPTH, Control, Job
 from wasihost.containment.pool import ATTEMPTS, Pool
 from wasihost.containment.process import WorkerProcess
@@ -362,8 +364,50 @@ def test_nobody_waits_for_a_worker_that_never_comes(
     callers = [Caller(pool, f"n{n}") for n in range(5)]
     for caller in callers:
         caller.wait()
-        assert caller.execution is not None or caller.error is error
+        assert caller.execution is not None or isinstance(caller.error, EngineError)
     maker.fail = None
+    assert run(pool, "x").end.ending is Ending.EXITED
+
+
+FAILURES = {
+    "no descriptor left for the input": (os, "memfd_create", {"stdin": b"x" * (2 << 20)}),
+    "nothing can be sent": (wire.SocketEnd, "sendmsg", {}),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_errors_of_the_system_have_a_type_of_ours(
+    make: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    where, name, job_fields = FAILURES[case]
+    pool = make(size=1)
+    real = getattr(where, name)
+
+    def fail(*args: Any) -> Any:
+        if failed:
+            return real(*args)
+        failed.append(args)
+        raise OSError(errno.ENOBUFS, "No buffer space available")
+
+    for depth in (0, 1):
+        failed: list[object] = []  # only once: the next worker is started meanwhile
+        with monkeypatch.context() as patch:
+            patch.setattr(where, name, fail)
+            with pytest.raises(EngineError, match="No buffer space available"):
+                pool.run(request("x", **job_fields), Control(), depth=depth)
+        assert pool.run(request("x", **job_fields), Control(), depth=depth).end.ending is Ending.EXITED
+
+
+def test_what_a_signal_handler_raises_is_its_own(make: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = make(size=1)
+
+    def interrupt(*_: Any) -> Any:
+        raise TimeoutError("the host's own alarm")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkerProcess, "_send", interrupt)
+        with pytest.raises(TimeoutError, match="own alarm"):
+            run(pool, "x")
     assert run(pool, "x").end.ending is Ending.EXITED
 
 
