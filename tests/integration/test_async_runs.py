@@ -359,7 +359,7 @@ def test_two_loops_in_two_threads(sandbox: Sandbox) -> None:
 
         results[thread] = [result.value for result in asyncio.run(main())]
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

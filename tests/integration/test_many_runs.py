@@ -56,7 +56,7 @@ def test_two_hundred_callers(sandbox: Sandbox) -> None:
         )
         seconds.append(time.monotonic() - started)
 
-    threads = [threading.Thread(target=call, args=(number,)) for number in range(200)]
+    threads = [threading.Thread(target=call, args=(number,), daemon=True) for number in range(200)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -90,7 +90,7 @@ def test_mixed_callers_get_what_is_theirs(sandbox: Sandbox) -> None:
             if (result.outcome, result.stdout) != expected:
                 wrong.append((result, expected))
 
-    threads = [threading.Thread(target=call, args=(number,)) for number in range(12)]
+    threads = [threading.Thread(target=call, args=(number,), daemon=True) for number in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -99,12 +99,12 @@ def test_mixed_callers_get_what_is_theirs(sandbox: Sandbox) -> None:
 
 
 def test_a_slow_run_does_not_hold_up_the_others(sandbox: Sandbox) -> None:
-    slow = threading.Thread(target=sandbox.run, args=("import time\ntime.sleep(2)",))
+    slow = threading.Thread(target=sandbox.run, args=("import time\ntime.sleep(2)",), daemon=True)
     slow.start()
     time.sleep(0.05)
     assert [sandbox.run("n", inputs={"n": n}).value for n in range(10)] == list(range(10))
     assert slow.is_alive()
-    slow.join()
+    slow.join(30.0)
 
 
 # -- closing -----------------------------------------------------------------------------------------------------------
@@ -114,7 +114,9 @@ def test_closing_waits_for_runs_in_other_threads() -> None:
     sandbox = Sandbox(runtime=RUNTIME, workers=1)
     results: list[RunResult] = []
     callers = [
-        threading.Thread(target=lambda: results.append(sandbox.run("import time\ntime.sleep(0.2)\nprint(1)")))
+        threading.Thread(
+            target=lambda: results.append(sandbox.run("import time\ntime.sleep(0.2)\nprint(1)")), daemon=True
+        )
         for _ in range(3)
     ]
     for caller in callers:
@@ -141,7 +143,7 @@ def test_steady_callers_do_not_keep_a_sandbox_open() -> None:
         except errors.ClosedError as error:
             refused.append(error)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     time.sleep(0.3)

@@ -75,7 +75,11 @@ def children_of(pid: int) -> list[int]:
 def run_in_process(script: str, *options: str, check: bool = True, **kwargs: Any) -> subprocess.CompletedProcess[str]:
     """Run a host program of its own."""
     host = start_process(script, *options, **kwargs)
-    out, err = host.communicate(timeout=60)
+    try:
+        out, err = host.communicate(timeout=60)
+    finally:
+        host.kill()  # harmless after its end
+        host.communicate()
     if check:
         assert host.returncode == 0, err
     return subprocess.CompletedProcess([], host.returncode, out, err)
@@ -528,11 +532,13 @@ def _settle() -> None:
 
 def test_closing_leaves_no_process() -> None:
     sandbox = Sandbox(runtime=RUNTIME, workers=3, limits=Limits(deadline_seconds=10))
-    threads = [threading.Thread(target=sandbox.run, args=("import time; time.sleep(0.3)",)) for _ in range(3)]
+    threads = [
+        threading.Thread(target=sandbox.run, args=("import time; time.sleep(0.3)",), daemon=True) for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(30.0)
     mine = pids(sandbox)
     assert len(mine) == 3
     sandbox.run("import os; os.abort()")

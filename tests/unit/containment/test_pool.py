@@ -196,11 +196,11 @@ def test_a_newcomer_does_not_overtake(make: Callable[..., Pool]) -> None:
         run(pool, "sleep 0.02")
         order.append(name)
 
-    waiting = threading.Thread(target=call, args=("waited",))
+    waiting = threading.Thread(target=call, args=("waited",), daemon=True)
     waiting.start()
     assert wait_for(lambda: len(pool._waiters) == 1)
     busy.wait()
-    newcomer = threading.Thread(target=call, args=("came later",))
+    newcomer = threading.Thread(target=call, args=("came later",), daemon=True)
     newcomer.start()
     waiting.join(10.0)
     newcomer.join(10.0)
@@ -612,7 +612,7 @@ def test_steady_callers_do_not_keep_a_pool_open(make: Callable[..., Pool]) -> No
         except ClosedError as error:
             ended.append(error)
 
-    threads = [threading.Thread(target=work) for _ in range(6)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(6)]
     for thread in threads:
         thread.start()
     time.sleep(0.2)

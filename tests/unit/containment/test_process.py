@@ -588,7 +588,7 @@ def test_standard_input_arrives_whole(size: int) -> None:
 def test_closing_is_final_and_may_be_repeated() -> None:
     before = len(os.listdir("/proc/self/fd"))
     worker = start_ready("time.sleep(60)")
-    threads = [threading.Thread(target=worker.close) for _ in range(4)]
+    threads = [threading.Thread(target=worker.close, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -629,7 +629,7 @@ def test_no_descriptors_left_is_an_error_and_not_the_end(monkeypatch: pytest.Mon
 
 def test_a_worker_outlives_the_thread_that_asked_for_it() -> None:
     workers: list[WorkerProcess] = []
-    thread = threading.Thread(target=lambda: workers.append(start("hear(); time.sleep(60)")))
+    thread = threading.Thread(target=lambda: workers.append(start("hear(); time.sleep(60)")), daemon=True)
     thread.start()
     thread.join()
     time.sleep(0.3)
