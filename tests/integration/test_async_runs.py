@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from wasihost import Limits, Outcome, RunResult, Sandbox, errors
+from wasihost import Limits, Outcome, RunResult, Sandbox, concurrency, errors
 
 RUNTIME = "cpython-3.11"
 SLEEP = "import time\ntime.sleep({})"
@@ -365,6 +366,42 @@ def test_two_loops_in_two_threads(sandbox: Sandbox) -> None:
     for thread in threads:
         thread.join(30.0)
     assert results == {number: [[number, n] for n in range(20)] for number in range(3)}
+
+
+def test_loops_of_many_threads_begin_at_once() -> None:
+    class Runner:
+        size = 2
+
+        def depth(self) -> int:
+            return 0
+
+    class Loop:
+        def is_closed(self) -> bool:
+            return False
+
+    wrong: list[BaseException] = []
+    interval = sys.getswitchinterval()
+
+    def work(runner: Any) -> None:
+        loops: list[Any] = [Loop() for _ in range(100)]
+        try:
+            for loop in loops:
+                assert concurrency._gate(runner, loop) is concurrency._gate(runner, loop)
+        except BaseException as error:
+            wrong.append(error)
+
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(3):
+            runner = Runner()
+            threads = [threading.Thread(target=work, args=(runner,), daemon=True) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(30.0)
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []
 
 
 def test_ended_loops_are_not_kept(sandbox: Sandbox) -> None:

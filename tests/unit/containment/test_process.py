@@ -634,3 +634,16 @@ def test_a_worker_outlives_the_thread_that_asked_for_it() -> None:
     thread.join()
     time.sleep(0.3)
     assert workers[0].is_alive()
+
+
+def test_last_words_of_a_living_worker_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "pipe2", raising=False)  # as where the system has none
+    worker = start("hear(); time.sleep(60)")
+    said: list[str] = []
+    thread = threading.Thread(target=lambda: said.append(spawner.last_words(worker._started)), daemon=True)
+    thread.start()
+    thread.join(5.0)
+    worker.kill()
+    thread.join(5.0)
+    assert said == [""]
+    assert not os.get_blocking(worker._started.errors)
