@@ -52,7 +52,8 @@ class Sandbox:
             alone, and a host call that never returns (reading a FIFO in a granted directory) costs a thread; for code
             that is trusted not to be out for more, where a worker cannot be had.
         workers: Most worker processes, so also most runs at a time; more callers wait in the order in which they came.
-            None: one for each core.
+            None: one for each core. Runs that a listener makes while its own run waits for it have workers of their
+            own, as many again at each of at most four levels.
         require_walls: Names of walls (see `walls`) without which nothing is to be run.
         launcher: What starts the workers inside one more wall (`wasihost.BWRAP` and others). None: this process does.
         progress: Told about downloads and compilations on first use.
