@@ -8,7 +8,15 @@ import os
 from typing import Final
 
 from wasihost.containment.walls.bpf import ARCHITECTURES, Architecture, encode, program
-from wasihost.containment.walls.kernel import IS_LINUX, NOT_LINUX, PR_GET_SECCOMP, PR_SET_DUMPABLE, plain, prctl, system_call
+from wasihost.containment.walls.kernel import (
+    IS_LINUX,
+    NOT_LINUX,
+    PR_GET_SECCOMP,
+    PR_SET_DUMPABLE,
+    plain,
+    prctl,
+    system_call,
+)
 from wasihost.containment.walls.syscalls import KILL
 
 _SET_MODE_FILTER: Final = 1
