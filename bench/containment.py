@@ -160,7 +160,7 @@ def callers(runs_each: int) -> list[dict[str, Any]]:
                 except BaseException as error:  # shown by the thread that waits
                     failures.append(error)
 
-            threads = [threading.Thread(target=call) for _ in range(CALLERS)]
+            threads = [threading.Thread(target=call, daemon=True) for _ in range(CALLERS)]
             started = time.perf_counter()
             for thread in threads:
                 thread.start()

@@ -114,7 +114,7 @@ class Soak:
     def run_all(self) -> None:
         """Make all runs, in rounds, and look around after each."""
         over = threading.Event()
-        killer = threading.Thread(target=self._kill_now_and_then, args=(over,), name="soak-killer")
+        killer = threading.Thread(target=self._kill_now_and_then, args=(over,), name="soak-killer", daemon=True)
         killer.start()
         try:
             for first in range(0, self.options.runs, self.round):
@@ -137,10 +137,12 @@ class Soak:
         plain = iter([number for number in numbers if number % 4])
         awaited = iter([number for number in numbers if not number % 4])
         callers = [
-            threading.Thread(target=self._call_all, args=(plain,), name=f"soak-{index}")
+            threading.Thread(target=self._call_all, args=(plain,), name=f"soak-{index}", daemon=True)
             for index in range(max(1, self.options.callers - loop_callers))
         ]
-        callers.append(threading.Thread(target=lambda: asyncio.run(self._await_all(awaited, loop_callers))))
+        callers.append(
+            threading.Thread(target=lambda: asyncio.run(self._await_all(awaited, loop_callers)), daemon=True)
+        )
         for caller in callers:
             caller.start()
         for caller in callers:

@@ -181,7 +181,7 @@ def _take(
     try:
         with _carrier(base, staged / PACKAGES, limits, containment) as carrier:
             execution = carrier.run(_job(request, limits, memory), Control())
-            result = conclude(execution, limits, carrier.walls)
+            result = conclude(execution, limits, execution.walls or carrier.walls)
     finally:
         os.close(memory)
     said = read_image_reply(result.value)

@@ -7,6 +7,8 @@ import concurrent.futures
 import contextlib
 import contextvars
 import inspect
+import os
+import threading
 import time
 import weakref
 from collections import deque
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
 Listener = Callable[[bytes], object]
 Code = str | bytes | Mapping[str, Any]
 
-_gates: weakref.WeakKeyDictionary[Runner, weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]] = (
-    weakref.WeakKeyDictionary()
-)
+Gates = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, asyncio.Semaphore]]
+_gates: weakref.WeakKeyDictionary[Runner, Gates] = weakref.WeakKeyDictionary()
+_gates_lock = threading.Lock()
+"""Loops of several threads may begin with the same runner."""
 
 
 class _RunCancelledError(Exception):
@@ -45,13 +48,7 @@ async def run_in_loop(runner: Runner, program: Program) -> RunResult:
         asyncio.CancelledError: The task was cancelled; the run is being killed.
     """
     loop = asyncio.get_running_loop()
-    if runner.is_inside():  # a listener of a run that holds a place would wait for itself
-        gate = asyncio.Semaphore(1)
-    else:
-        gates = _gates.setdefault(runner, weakref.WeakKeyDictionary())
-        for ended in [known for known in gates if known.is_closed()]:
-            gates.pop(ended, None)  # a gate that somebody waited at holds its loop, so none would go by itself
-        gate = gates.setdefault(loop, asyncio.Semaphore(runner.size))
+    gate = _gate(runner, loop)
     await gate.acquire()
     control = Control()
     answer: asyncio.Future[RunResult] = loop.create_future()
@@ -90,6 +87,26 @@ async def run_in_loop(runner: Runner, program: Program) -> RunResult:
     except asyncio.CancelledError:
         control.cancel()
         raise
+
+
+def _gate(runner: Runner, loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
+    """Return what bounds the runs of a loop: of each depth by itself, or a listener would wait for its own run."""
+    depth = runner.depth()
+    with _gates_lock:
+        gates = _gates.setdefault(runner, weakref.WeakKeyDictionary())
+        for ended in [known for known in gates if known.is_closed()]:
+            gates.pop(ended, None)  # a gate that somebody waited at holds its loop, so none would go by itself
+        return gates.setdefault(loop, {}).setdefault(depth, asyncio.Semaphore(runner.size))
+
+
+def _forget_parent() -> None:
+    """Start afresh in a forked child: another thread of the parent may have held the lock."""
+    global _gates_lock  # noqa: PLW0603 - one for the process
+    _gates_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
 
 
 def _relay(listener: Listener | None, loop: asyncio.AbstractEventLoop, control: Control) -> Listener | None:
@@ -174,7 +191,7 @@ async def _next(source: AsyncGenerator[Code]) -> Code | None:
 async def _one(runner: Runner, prepare: Callable[[Code], Program], code: Code) -> RunResult:
     try:
         return await run_in_loop(runner, prepare(code))
-    except WasiHostError as error:
+    except Exception as error:  # whatever it is, the others go on
         return _failed(error)
 
 
@@ -194,7 +211,7 @@ def map_runs(runner: Runner, prepare: Callable[[Code], Program], codes: Iterable
         def work() -> RunResult:
             try:
                 return runner.run(prepare(code), control)
-            except WasiHostError as error:
+            except Exception as error:  # whatever it is, the others go on
                 return _failed(error)
 
         context = contextvars.copy_context()
@@ -219,5 +236,11 @@ def map_runs(runner: Runner, prepare: Callable[[Code], Program], codes: Iterable
             control.cancel()
 
 
-def _failed(error: WasiHostError) -> RunResult:
-    return RunResult(outcome=Outcome.HOST_FAILED, detail=str(error))
+def _failed(error: Exception) -> RunResult:
+    """Return the result of a program that could not be run. An error that is none of ours goes to the log only."""
+    if isinstance(error, WasiHostError):
+        return RunResult(outcome=Outcome.HOST_FAILED, detail=str(error))
+    import logging  # only a failure needs it
+
+    logging.getLogger("wasihost").error("a program could not be run", exc_info=error)
+    return RunResult(outcome=Outcome.HOST_FAILED, detail=f"the program could not be run: {type(error).__name__}")

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from wasihost.capabilities.paths import OpenedPreopens, guest_path_of, open_preopens
-from wasihost.capabilities.usage import DiskAccount
 from wasihost.conclusion import conclude
-from wasihost.containment.job import PROCESS_WALLS, Control, Grant, Job, default_size, inside
+from wasihost.containment.job import PROCESS_WALLS, Control, Grant, Job, Turn, default_size, inside
+from wasihost.containment.lookout import Lookout
 from wasihost.errors import ClosedError, ConfigError, InvalidLimitsError
 from wasihost.image.protocol import MESSAGE_BYTES, Request
 from wasihost.limits import UNMETERED, WASM_PAGE_BYTES, Limits
@@ -224,9 +224,9 @@ class Runner:
         """How many runs are made at a time when many are asked for at once."""
         return self.setup.workers or default_size()
 
-    def is_inside(self) -> bool:
-        """Whether the caller is a listener of a run that is under way and holds a worker."""
-        return id(self) in inside.get()
+    def depth(self) -> int:
+        """How many runs are under way, each holding a worker, whose listener the caller is or was started by."""
+        return sum(turn.runner is self for turn in inside.get())
 
     def pids(self) -> list[int]:
         """Process ids of the workers."""
@@ -249,13 +249,14 @@ class Runner:
             if self._overlays is not None:
                 copies += self._copy_overlays(opened)
             job = self._job(program, opened, copies)
-            nested = self.is_inside()
-            token = inside.set(inside.get() | {id(self)})
+            depth, turn = self.depth(), Turn(self)
+            token = inside.set(frozenset({turn, *(other for other in inside.get() if other.runner is not None)}))
             try:
-                execution = self._carrier.run(job, control or Control(), nested=nested)
+                execution = self._carrier.run(job, control or Control(), depth=depth)
             finally:
+                turn.end()
                 inside.reset(token)
-            result = conclude(execution, program.limits, self.walls)
+            result = conclude(execution, program.limits, execution.walls or self.walls)
             if copies:
                 from wasihost.capabilities.overlay import changes_of
 
@@ -303,23 +304,13 @@ class Runner:
 
     def _watch(
         self, opened: OpenedPreopens, copies: Sequence[OverlayCopy], limits: Limits
-    ) -> Callable[[], str | None] | None:
+    ) -> Callable[[float], str | None] | None:
         """Return what looks at the disk from outside while a worker runs: exact counting is the worker's business."""
         folders = [(entry.descriptor, entry.limit) for entry in opened.entries if entry.writable]
         folders += [(copy.descriptor, None) for copy in copies]
         if not folders or self.setup.containment != "process":
             return None
-        accounts: list[DiskAccount] = []
-
-        def look() -> str | None:
-            if not accounts:  # most runs are over before the first look
-                accounts.append(
-                    DiskAccount(folders=folders, disk_bytes=limits.disk_bytes, disk_files=limits.disk_files)
-                )
-            answer = accounts[0].allows(0, 0)
-            return answer if isinstance(answer, str) else None
-
-        return look
+        return Lookout(folders, disk_bytes=limits.disk_bytes, disk_files=limits.disk_files).look
 
     def _request(self, program: Program, opened: OpenedPreopens) -> bytes:
         source = program.source
@@ -380,7 +371,7 @@ class Runner:
         Raises:
             ConfigError: The caller is a listener of one of those runs, and would wait for itself.
         """
-        if self.is_inside():
+        if self.depth():
             raise ConfigError("a listener cannot close the sandbox that makes the run it listens to")
         self._closing = True  # no new runs: those who call in a loop would keep it open for ever
         while True:

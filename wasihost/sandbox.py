@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from wasihost.capabilities.grants import check_args, check_env, check_inputs, check_stdin
 from wasihost.capabilities.preopen import Preopen, Scratch
-from wasihost.errors import InvalidGrantError, InvalidLimitsError
+from wasihost.errors import ConfigError, InvalidGrantError, InvalidLimitsError
 from wasihost.limits import Limits
 from wasihost.result import RunResult
 from wasihost.runner import Containment, Program, Runner, Setup, metered
@@ -53,7 +53,8 @@ class Sandbox:
             alone, and a host call that never returns (reading a FIFO in a granted directory) costs a thread; for code
             that is trusted not to be out for more, where a worker cannot be had.
         workers: Most worker processes, so also most runs at a time; more callers wait in the order in which they came.
-            None: one for each core.
+            None: one for each core. Runs that a listener makes while its own run waits for it have workers of their
+            own, as many again at each of at most four levels.
         require_walls: Names of walls (see `walls`) without which nothing is to be run.
         launcher: What starts the workers inside one more wall (`wasihost.BWRAP` and others). None: this process does.
         progress: Told about downloads and compilations on first use.
@@ -219,6 +220,9 @@ class Sandbox:
             codes: Source texts, or mappings of arguments of `run` (`{"code": ..., "inputs": ...}`).
             **common: Arguments of `run` for all of them, but for `check`.
 
+        Raises:
+            ConfigError: An argument that `run` has not; before anything is run.
+
         Leaving the loop early cancels the runs that were started ahead.
         """
         from wasihost import concurrency
@@ -236,8 +240,11 @@ class Sandbox:
         return concurrency.amap_runs(self._runner, self._preparer(common), codes)
 
     def _preparer(self, common: Mapping[str, Any]) -> Callable[[str | bytes | Mapping[str, Any]], Program]:
+        _check_names(common)
+
         def prepare(code: str | bytes | Mapping[str, Any]) -> Program:
             given = code if isinstance(code, Mapping) else {"code": code}
+            _check_names(given)
             return make_program(**{**DEFAULTS, **common, **given}, limits=self.limits, env=self._env)
 
         return prepare
@@ -301,6 +308,16 @@ DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
     }
 )
 """What `make_program` takes besides limits and environment, where nothing was said."""
+
+
+def _check_names(arguments: Mapping[str, Any]) -> None:
+    """Refuse what is no argument of a program.
+
+    Raises:
+        ConfigError: One is not.
+    """
+    if unknown := sorted(str(name) for name in arguments if name not in DEFAULTS):
+        raise ConfigError(f"a program has no argument {unknown[0]!r}; it has {', '.join(DEFAULTS)}")
 
 
 class Granted:

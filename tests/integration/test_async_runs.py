@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from wasihost import Limits, Outcome, RunResult, Sandbox, errors
+from wasihost import Limits, Outcome, RunResult, Sandbox, concurrency, errors
 
 RUNTIME = "cpython-3.11"
 SLEEP = "import time\ntime.sleep({})"
@@ -243,6 +244,88 @@ def test_a_listener_that_never_returns_does_not_outlast_the_deadline() -> None:
     assert close_within(sandbox, 10.0)
 
 
+def test_a_guest_cannot_fill_the_machine_through_a_listener_that_starts_runs() -> None:
+    with Sandbox(runtime=RUNTIME, workers=2, limits=Limits(deadline_seconds=20.0)) as sandbox:
+        most = 0
+
+        async def main() -> list[RunResult]:
+            tasks: list[asyncio.Task[RunResult]] = []
+
+            def listen(data: bytes) -> None:
+                nonlocal most
+                tasks.append(asyncio.ensure_future(sandbox.arun("6 * 7")))
+                most = max(most, len(pids(sandbox)))
+
+            code = "import time\nfor n in range(40):\n    print(n, flush=True)\n    time.sleep(0.01)"
+            assert (await sandbox.arun(code, on_stdout=listen)).outcome is Outcome.EXITED
+            return await asyncio.gather(*tasks)
+
+        results = asyncio.run(main())
+        assert [result.value for result in results] == [42] * 40
+        assert most <= 2 + 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_listener_may_wait_for_runs_of_its_own(workers: int) -> None:
+    with Sandbox(runtime=RUNTIME, workers=workers, limits=Limits(deadline_seconds=20.0)) as sandbox:
+        heard: list[object] = []
+
+        async def listen(data: bytes) -> None:
+            heard.extend(result.value for result in await asyncio.gather(*[sandbox.arun("6 * 7") for _ in range(3)]))
+
+        async def main() -> None:
+            code = "print('x', flush=True)"
+            await asyncio.gather(*[sandbox.arun(code, on_stdout=listen) for _ in range(3)])
+
+        asyncio.run(asyncio.wait_for(main(), 30.0))
+        assert heard == [42] * 9
+
+
+def test_what_a_listener_started_is_free_once_the_run_is_over(sandbox: Sandbox) -> None:
+    async def main() -> tuple[int, int, int]:
+        over = asyncio.Event()
+        tasks: list[asyncio.Task[tuple[int, int]]] = []
+
+        async def after() -> tuple[int, int]:
+            before = sandbox._runner.depth()
+            await over.wait()
+            return before, sandbox._runner.depth()
+
+        def listen(data: bytes) -> None:
+            tasks.append(asyncio.ensure_future(after()))
+
+        await sandbox.arun("print('x', flush=True)\nimport time\ntime.sleep(0.2)", on_stdout=listen)
+        over.set()
+        return (*await tasks[0], sandbox._runner.depth())
+
+    assert asyncio.run(main()) == (1, 0, 0)
+
+
+def test_a_sandbox_can_be_closed_by_what_a_listener_started_once_the_run_is_over() -> None:
+    sandbox = Sandbox(runtime=RUNTIME, workers=1)
+
+    async def main() -> None:
+        over = asyncio.Event()
+        tasks: list[asyncio.Task[None]] = []
+
+        async def close() -> None:
+            with pytest.raises(errors.ConfigError):
+                sandbox.close()
+            await over.wait()
+            await asyncio.to_thread(sandbox.close)
+
+        def listen(data: bytes) -> None:
+            tasks.append(asyncio.ensure_future(close()))
+
+        await sandbox.arun("print('x', flush=True)\nimport time\ntime.sleep(0.2)", on_stdout=listen)
+        over.set()
+        await asyncio.wait_for(tasks[0], 10.0)
+
+    asyncio.run(main())
+    with pytest.raises(errors.ClosedError):
+        sandbox.run("1")
+
+
 # -- loops that end ----------------------------------------------------------------------------------------------------
 
 
@@ -277,12 +360,48 @@ def test_two_loops_in_two_threads(sandbox: Sandbox) -> None:
 
         results[thread] = [result.value for result in asyncio.run(main())]
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30.0)
     assert results == {number: [[number, n] for n in range(20)] for number in range(3)}
+
+
+def test_loops_of_many_threads_begin_at_once() -> None:
+    class Runner:
+        size = 2
+
+        def depth(self) -> int:
+            return 0
+
+    class Loop:
+        def is_closed(self) -> bool:
+            return False
+
+    wrong: list[BaseException] = []
+    interval = sys.getswitchinterval()
+
+    def work(runner: Any) -> None:
+        loops: list[Any] = [Loop() for _ in range(100)]
+        try:
+            for loop in loops:
+                assert concurrency._gate(runner, loop) is concurrency._gate(runner, loop)
+        except BaseException as error:
+            wrong.append(error)
+
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(3):
+            runner = Runner()
+            threads = [threading.Thread(target=work, args=(runner,), daemon=True) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(30.0)
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []
 
 
 def test_ended_loops_are_not_kept(sandbox: Sandbox) -> None:

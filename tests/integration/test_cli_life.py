@@ -50,7 +50,13 @@ def test_a_closed_pipe_ends_quietly(unbuffered: bool) -> None:
 def test_a_full_disk_behind_stdout_is_told() -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [*COMMAND, "-c", "print(1)"], stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), check=False
+            [*COMMAND, "-c", "print(1)"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+            timeout=60,
+            check=False,
         )
     assert done.returncode == 70
     assert one_line(done.stderr) == "wasirun: cannot write the program's output: No space left on device"
@@ -58,7 +64,7 @@ def test_a_full_disk_behind_stdout_is_told() -> None:
 
 def test_closed_standard_descriptors_are_not_taken_for_files() -> None:
     words = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *COMMAND, "-c", "print(1); import sys; sys.exit(7)"]
-    assert subprocess.run(words, env=environment(), check=False).returncode == 7
+    assert subprocess.run(words, env=environment(), timeout=60, check=False).returncode == 7
 
 
 def test_a_blocked_read_of_stdin_ends_at_the_deadline() -> None:
@@ -95,7 +101,9 @@ def test_watchdog_ends_a_process_that_does_not_end_itself() -> None:
     import sys
 
     started = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", hang], capture_output=True, text=True, env=environment(), check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", hang], capture_output=True, text=True, env=environment(), timeout=60, check=False
+    )
     assert 1.3 < time.monotonic() - started < 5
     assert done.returncode == 124
     assert "deadline of 0.3 s" in one_line(done.stderr)
@@ -109,7 +117,9 @@ def test_a_failure_of_the_host_is_one_line_and_70() -> None:
     )
     import sys
 
-    done = subprocess.run([sys.executable, "-c", fail], capture_output=True, text=True, env=environment(), check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", fail], capture_output=True, text=True, env=environment(), timeout=60, check=False
+    )
     assert (done.returncode, done.stdout) == (70, "")
     assert one_line(done.stderr) == "wasirun: the host failed: RuntimeError: broken in two"
 
@@ -126,6 +136,8 @@ def test_sigterm_while_the_program_is_read_from_stdin() -> None:
 def test_nobody_reads_what_wasirun_itself_prints(words: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run([*COMMAND, *words], stdout=writer, stderr=subprocess.PIPE, env=environment(), check=False)
+    done = subprocess.run(
+        [*COMMAND, *words], stdout=writer, stderr=subprocess.PIPE, env=environment(), timeout=60, check=False
+    )
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")

@@ -72,19 +72,28 @@ def test_a_closed_stdin_is_an_empty_one() -> None:
 def test_output_is_passed_through_in_bytes_and_in_order() -> None:
     code = "import os, sys\nfor i in range(3): os.write(1, b'\\xff%d' % i); os.write(2, b'\\xfe%d' % i)\nprint('end')"
     done = subprocess.run(
-        [*COMMAND, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(), check=False
+        [*COMMAND, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment(),
+        timeout=120,
+        check=False,
     )
     assert done.stdout == b"\xff0\xfe0\xff1\xfe1\xff2\xfe2end\n"
 
 
 def test_lines_arrive_while_the_program_runs() -> None:
     code = "import time\nprint('first')\ntime.sleep(3)\nprint('second')"
-    with subprocess.Popen([*COMMAND, "-c", code], stdout=subprocess.PIPE, env=environment()) as process:
+    process = subprocess.Popen([*COMMAND, "-c", code], stdout=subprocess.PIPE, env=environment())
+    try:
         assert process.stdout is not None
         started = time.monotonic()
         assert process.stdout.readline() == b"first\n"
         assert time.monotonic() - started < 2.5
-        assert process.stdout.read() == b"second\n"
+        assert process.communicate(timeout=60)[0] == b"second\n"
+    finally:
+        process.kill()
+        process.communicate()
 
 
 # -- statuses -----------------------------------------------------------------------------------------------------
@@ -233,5 +242,7 @@ def test_a_plain_run_imports_nothing_that_it_does_not_need() -> None:
         "from wasihost.cli import main\nsys.argv[1:] = ['-c', 'print(1)']\nmain()"
     )
     assert wasirun("-c", "1").returncode == 0  # the first one may have to install and compile
-    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, env=environment(), check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", look], capture_output=True, text=True, env=environment(), timeout=120, check=False
+    )
     assert done.stdout == "1\n[] 0\n", done.stderr

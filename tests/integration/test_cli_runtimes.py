@@ -92,14 +92,17 @@ def test_install_shows_progress_on_a_terminal_only(tmp_path: Path) -> None:
     """One real installation, watched on a terminal; its repetition is silent, and verify and remove work on it."""
     env = environment(WASIHOST_CACHE_DIR=str(tmp_path / "cache"), TERM="xterm", COLUMNS="100")
     controller, terminal = pty.openpty()
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [*COMMAND, "runtime", "install", SMALL], stdout=subprocess.PIPE, stderr=terminal, env=env
-    ) as process:
+    )
+    try:
         os.close(terminal)
         shown = read_terminal(controller)
-        assert process.wait() == 0
-        assert process.stdout is not None
-        assert process.stdout.read().startswith(f"{SMALL} is ready".encode())
+        assert process.communicate(timeout=60)[0].startswith(f"{SMALL} is ready".encode())
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
     assert "Downloading cpython-3.11" in shown
     assert re.search(r"Compiled cpython-3\.11 for this machine in \d+\.\d s", shown)
     assert "Compiling cpython-3.11 for this machine, once" in shown
@@ -138,13 +141,16 @@ def test_ctrl_c_while_compiling_is_prompt(tmp_path: Path) -> None:
     process = start("--runtime", SMALL, "-c", "1", stderr=terminal, env=env)
     os.close(terminal)
     shown = b""
-    while b"Compiling" not in shown:
-        shown += os.read(controller, 4096)
-    process.send_signal(2)
-    assert process.wait(timeout=2) == 130
-    shown = read_terminal(controller).encode()
-    assert shown.rstrip().endswith(b"wasirun: stopped by Ctrl-C")
-    process.communicate()
+    try:
+        while b"Compiling" not in shown:
+            shown += os.read(controller, 4096)
+        process.send_signal(2)
+        assert process.wait(timeout=2) == 130
+        shown = read_terminal(controller).encode()
+        assert shown.rstrip().endswith(b"wasirun: stopped by Ctrl-C")
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_info_tells_licence_source_and_digests() -> None:

@@ -177,7 +177,10 @@ def test_those_in_use_are_not_closed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_threads_that_start_together_share_one() -> None:
     results: list[object] = []
-    threads = [threading.Thread(target=lambda n=n: results.append(run("n", inputs={"n": n}).value)) for n in range(8)]
+    threads = [
+        threading.Thread(target=lambda n=n: results.append(run("n", inputs={"n": n}).value), daemon=True)
+        for n in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -195,7 +198,7 @@ def test_more_at_once_than_are_kept(tmp_path: Path) -> None:
         (folder / "n").write_text(str(n))
         results.append(run("open('/d/n').read()", preopens=[Preopen(folder, "/d")]).value)
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    threads = [threading.Thread(target=work, args=(n,), daemon=True) for n in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import statistics
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from wasihost import Limits, Outcome, RunResult, Sandbox, errors
+from wasihost.runner import Program, Runner
 
 RUNTIME = "cpython-3.11"
 
@@ -53,7 +56,7 @@ def test_two_hundred_callers(sandbox: Sandbox) -> None:
         )
         seconds.append(time.monotonic() - started)
 
-    threads = [threading.Thread(target=call, args=(number,)) for number in range(200)]
+    threads = [threading.Thread(target=call, args=(number,), daemon=True) for number in range(200)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -87,7 +90,7 @@ def test_mixed_callers_get_what_is_theirs(sandbox: Sandbox) -> None:
             if (result.outcome, result.stdout) != expected:
                 wrong.append((result, expected))
 
-    threads = [threading.Thread(target=call, args=(number,)) for number in range(12)]
+    threads = [threading.Thread(target=call, args=(number,), daemon=True) for number in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -96,12 +99,12 @@ def test_mixed_callers_get_what_is_theirs(sandbox: Sandbox) -> None:
 
 
 def test_a_slow_run_does_not_hold_up_the_others(sandbox: Sandbox) -> None:
-    slow = threading.Thread(target=sandbox.run, args=("import time\ntime.sleep(2)",))
+    slow = threading.Thread(target=sandbox.run, args=("import time\ntime.sleep(2)",), daemon=True)
     slow.start()
     time.sleep(0.05)
     assert [sandbox.run("n", inputs={"n": n}).value for n in range(10)] == list(range(10))
     assert slow.is_alive()
-    slow.join()
+    slow.join(30.0)
 
 
 # -- closing -----------------------------------------------------------------------------------------------------------
@@ -111,7 +114,9 @@ def test_closing_waits_for_runs_in_other_threads() -> None:
     sandbox = Sandbox(runtime=RUNTIME, workers=1)
     results: list[RunResult] = []
     callers = [
-        threading.Thread(target=lambda: results.append(sandbox.run("import time\ntime.sleep(0.2)\nprint(1)")))
+        threading.Thread(
+            target=lambda: results.append(sandbox.run("import time\ntime.sleep(0.2)\nprint(1)")), daemon=True
+        )
         for _ in range(3)
     ]
     for caller in callers:
@@ -138,7 +143,7 @@ def test_steady_callers_do_not_keep_a_sandbox_open() -> None:
         except errors.ClosedError as error:
             refused.append(error)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     time.sleep(0.3)
@@ -272,6 +277,45 @@ def test_one_bad_program_does_not_sink_the_rest(sandbox: Sandbox) -> None:
         Outcome.EXITED, Outcome.EXITED, Outcome.GUEST_CRASHED, Outcome.EXITED, Outcome.HOST_FAILED, Outcome.EXITED,
     ]  # fmt: skip
     assert [results[n].value for n in (0, 3, 5)] == [1, 5, 6]
+
+
+@pytest.mark.parametrize("way", ["map", "amap"])
+def test_one_failure_of_the_host_does_not_sink_the_rest(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    real = Runner.run
+
+    def run(runner: Runner, program: Program, *rest: Any) -> RunResult:
+        if program.source.text == b"2":
+            raise MemoryError("a word of the host")
+        return real(runner, program, *rest)
+
+    monkeypatch.setattr(Runner, "run", run)
+    results = results_of(sandbox, way, ["1", "2", {"code": "3", "colour": "red"}, {"code": "4", 5: 6}, 7, "8"])
+    assert [result.value for result in results] == [1, None, None, None, None, 8]
+    assert [result.outcome for result in results[1:5]] == [Outcome.HOST_FAILED] * 4
+    assert results[1].detail == "the program could not be run: MemoryError"
+    assert "'colour'" in results[2].detail
+    assert [record.exc_info[1].args for record in caplog.records if record.exc_info and record.exc_info[1]] == [
+        ("a word of the host",)
+    ]
+
+
+@pytest.mark.parametrize("way", ["map", "amap"])
+def test_a_mistake_in_what_is_common_is_raised_before_anything_is_run(sandbox: Sandbox, way: str) -> None:
+    taken = itertools.count()
+    for wrong in ({"colour": "red"}, {"check": True}, {"limits": Limits()}):
+        with pytest.raises(errors.ConfigError, match="a program has no argument"):
+            getattr(sandbox, way)((str(n) for n in taken), **wrong)
+    assert next(taken) == 0
+    assert [result.value for result in results_of(sandbox, way, ["x"], inputs={"x": 1})] == [1]
+
+
+def results_of(sandbox: Sandbox, way: str, codes: list[Any], **common: Any) -> list[RunResult]:
+    async def collect() -> list[RunResult]:
+        return [result async for result in sandbox.amap(codes, **common)]
+
+    return list(sandbox.map(codes, **common)) if way == "map" else asyncio.run(collect())
 
 
 def test_leaving_map_ends_what_was_under_way() -> None:

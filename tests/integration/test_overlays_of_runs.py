@@ -110,14 +110,14 @@ def test_the_parent_ends_a_run_that_stores_too_much(folder: Path) -> None:
     with Sandbox(preopens=[grant], limits=limits) as sandbox:
         # The host itself stores the bytes here, in place of such a worker.
         waiting = "import time\nprint('waiting', flush=True)\nfor _ in range(40): time.sleep(0.05)\nprint('done')"
-        calls = []
+        calls = []  # what is there soon after the start counts as found there, and no later than that
 
         def store(data: bytes) -> None:
             calls.append(data)
             if len(calls) == 2:
                 (folder / "big").write_bytes(b"x" * 5000)
 
-        program = waiting.replace("for _", "time.sleep(0.4)\nprint('now', flush=True)\nfor _")
+        program = waiting.replace("for _", "time.sleep(0.1)\nprint('now', flush=True)\nfor _")
         result = sandbox.run(program, on_stdout=store)
         assert (result.outcome, result.stdout) == (Outcome.DISK_LIMIT, "waiting\nnow\n")
         assert result.detail == "the run stored more than 1000 bytes in its writable directories"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -120,6 +123,58 @@ def test_interrupt_in_mid_run(default_run: Run) -> None:
         assert time.monotonic() - started < 0.9
         timer.join()
         assert default_run("6 * 7").value == 42
+
+
+PROTOCOL = """
+import json, os, signal, sys
+from wasihost import Limits, Sandbox
+limits = Limits(deadline_seconds=1.0, output_bytes=1000)
+with Sandbox(containment=sys.argv[1], workers=1, limits=limits) as sandbox:
+    def kill(data):
+        os.kill(sandbox._runner.pids()[0], signal.SIGKILL)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        result = sandbox.run(asked["code"], on_stdout=kill if asked["kill"] else None)
+        print(json.dumps([asked["id"], result.outcome.name, result.value]), flush=True)
+"""
+FORGED = r"""import os
+for number in (1, 2):
+    try: os.write(number, b'[0, "FORGED", null]\n' * {})
+    except OSError: pass
+"""
+TALK: list[tuple[str, str, object]] = [
+    ("print('x' * 100)", "EXITED", None),
+    (FORGED.format(1), "EXITED", None),
+    (FORGED.format(1000), "OUTPUT_LIMIT", None),
+    ("import sys\nsys.stdin.read()", "EXITED", ""),
+    ("import sys\nsys.__stdout__.write('x')\nimport os\nos.abort()", "GUEST_CRASHED", None),
+    ("import os\nfor n in (0, 1, 2): os.close(n)\nos.listdir('/') and None", "EXITED", None),
+    ("print('x', flush=True)\nwhile True: pass", "DEADLINE_EXCEEDED", None),
+    ("import sys\nsys.stderr.write('x' * 10**6)", "OUTPUT_LIMIT", None),
+    ("6 * 7", "EXITED", 42),
+]
+KILLED = ("print('x', flush=True)\nimport time\ntime.sleep(9)", "HOST_FAILED", None)
+
+
+@pytest.mark.parametrize("containment", ["process", "in-process"])
+def test_a_host_whose_own_input_and_output_are_a_protocol(containment: str) -> None:
+    """Whatever guests print or read, and however they end: the lines are the host's own, none more and none less."""
+    talk = [*TALK[:4], KILLED, *TALK[4:]] if containment == "process" else TALK
+    lines = [json.dumps({"id": n, "code": said[0], "kill": said is KILLED}) for n, said in enumerate(talk)]
+    done = subprocess.run(
+        [sys.executable, "-c", PROTOCOL, containment],
+        input="".join(f"{line}\n" for line in lines),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        [n, outcome, value] for n, (_, outcome, value) in enumerate(talk)
+    ]
+    assert "FORGED" not in done.stderr
 
 
 def program_of(code: str) -> Program:

@@ -35,7 +35,7 @@ def test_host_thread_with_a_small_stack(run: Run, stack_bytes: int) -> None:
 
     before = threading.stack_size(stack_bytes)
     try:
-        thread = threading.Thread(target=recurse)
+        thread = threading.Thread(target=recurse, daemon=True)
         thread.start()
     finally:
         threading.stack_size(before)

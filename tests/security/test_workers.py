@@ -75,7 +75,11 @@ def children_of(pid: int) -> list[int]:
 def run_in_process(script: str, *options: str, check: bool = True, **kwargs: Any) -> subprocess.CompletedProcess[str]:
     """Run a host program of its own."""
     host = start_process(script, *options, **kwargs)
-    out, err = host.communicate(timeout=60)
+    try:
+        out, err = host.communicate(timeout=60)
+    finally:
+        host.kill()  # harmless after its end
+        host.communicate()
     if check:
         assert host.returncode == 0, err
     return subprocess.CompletedProcess([], host.returncode, out, err)
@@ -100,10 +104,19 @@ def start_process(script: str, *options: str, **kwargs: Any) -> subprocess.Popen
 # -- what a worker holds -----------------------------------------------------------------------------------------------
 
 
-def test_a_worker_inherits_nothing(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def leaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A host with a secret in its environment, and with a file open that any child would inherit."""
     monkeypatch.setenv("A_SECRET_OF_THE_HOST", "s3cret")
-    extra = os.open("/etc/hostname" if Path("/etc/hostname").exists() else "/dev/null", os.O_RDONLY)
+    nursery.close_spares()  # those were started before
+    name = "/etc/hostname" if Path("/etc/hostname").exists() else "/etc/passwd"
+    extra = os.open(name, os.O_RDONLY)
     os.set_inheritable(extra, True)
+    yield name
+    os.close(extra)
+
+
+def test_a_worker_is_started_with_nothing(leaky: str) -> None:
     blank = WorkerProcess([sys.executable, "-I", "-S", "-B", "-c", "import time; time.sleep(30)"], _any_load())
     try:
         folder = Path(f"/proc/{blank.process.pid}")
@@ -117,9 +130,24 @@ def test_a_worker_inherits_nothing(sandbox: Sandbox, monkeypatch: pytest.MonkeyP
         assert os.readlink(folder / "cwd") == "/"
         assert os.getsid(blank.process.pid) == blank.process.pid
     finally:
-        os.close(extra)
         blank.close()
-    assert sandbox.run("import os\nos.environ.get('A_SECRET_OF_THE_HOST')").value is None
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="a worker is not dumpable: only root sees what it holds")
+def test_a_ready_worker_holds_its_wire_and_its_grants(leaky: str, tmp_path: Path) -> None:
+    with Sandbox(runtime=RUNTIME, workers=1, preopens=[Preopen(tmp_path, "/d")]) as sandbox:
+        assert sandbox.run("import os\nos.environ.get('A_SECRET_OF_THE_HOST')").value is None
+        (pid,) = pids(sandbox)
+        assert Path(f"/proc/{pid}/environ").read_bytes() == b""
+        assert os.readlink(f"/proc/{pid}/cwd") == "/"
+        held = [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
+        kinds = Counter(name.partition(":")[0] for name in held)
+        assert leaky not in kinds
+        assert (kinds["socket"], kinds["pipe"]) == (1, 1)  # the wire, and standard error
+        own = {"socket", "pipe", "anon_inode", "/dev/null", f"/proc/{pid}/pagemap", str(tmp_path)}
+        cache = f"{cache_root().resolve()}/"  # code, image and standard library
+        assert not [name for name in kinds if name not in own and not name.startswith(cache)]
+        assert kinds[str(tmp_path)] >= 1
 
 
 def _any_load() -> messages.Load:
@@ -528,11 +556,13 @@ def _settle() -> None:
 
 def test_closing_leaves_no_process() -> None:
     sandbox = Sandbox(runtime=RUNTIME, workers=3, limits=Limits(deadline_seconds=10))
-    threads = [threading.Thread(target=sandbox.run, args=("import time; time.sleep(0.3)",)) for _ in range(3)]
+    threads = [
+        threading.Thread(target=sandbox.run, args=("import time; time.sleep(0.3)",), daemon=True) for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(30.0)
     mine = pids(sandbox)
     assert len(mine) == 3
     sandbox.run("import os; os.abort()")

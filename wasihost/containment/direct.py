@@ -77,7 +77,7 @@ class Direct:
         """
         self._ready.code.engine.check_process()
 
-    def run(self, job: Job, control: Control, *, nested: bool = False) -> Execution:  # noqa: ARG002
+    def run(self, job: Job, control: Control, *, depth: int = 0) -> Execution:  # noqa: ARG002
         """Make a run, beside any others.
 
         Raises:

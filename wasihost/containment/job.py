@@ -14,8 +14,25 @@ from wasihost.capabilities.usage import FolderLimit
 
 PROCESS_WALLS: Final = ("wasm", "process")
 """What stands around every run in a worker, besides what the operating system gives."""
-inside: Final[ContextVar[frozenset[int]]] = ContextVar("wasihost-inside", default=frozenset())
-"""Runners (by id) that make a run whose listener is the code in this context: it must not wait for that run."""
+MAX_DEPTH: Final = 4
+"""How many runs may be under way one inside the listener of the other: each level has workers of its own."""
+
+
+class Turn:
+    """A run that is under way, as its listeners know it. What they start inherits it and may outlive the run."""
+
+    __slots__ = ("runner",)
+
+    def __init__(self, runner: object) -> None:
+        self.runner: object | None = runner
+
+    def end(self) -> None:
+        """The run is over: nobody waits for it any more."""
+        self.runner = None
+
+
+inside: Final[ContextVar[frozenset[Turn]]] = ContextVar("wasihost-inside", default=frozenset())
+"""Runs whose listener is the code in this context, or started it: it must not wait for those that are under way."""
 SLICE_SECONDS: Final = 0.2
 """How long a signal may go unnoticed."""
 
@@ -44,7 +61,7 @@ class Job:
         reply_bytes: Longest reply of the harness that is read.
         overlays: Descriptor and path of this run's copies, one for each grant that is an overlay, in their order.
         snapshot_into: An empty file for the memory of a run that makes an image.
-        watch: Looks from outside at what the run has stored; a sentence says why it must end.
+        watch: Looks from outside at what the run has stored, until the time given; a sentence says why it must end.
         on_stdout: Called with each piece of standard output, in order, while the run goes on.
         on_stderr: Likewise for standard error.
     """
@@ -63,7 +80,7 @@ class Job:
     reply_bytes: int
     overlays: tuple[tuple[int, str], ...] = ()
     snapshot_into: int | None = None
-    watch: Callable[[], str | None] | None = None
+    watch: Callable[[float], str | None] | None = None
     on_stdout: Callable[[bytes], object] | None = None
     on_stderr: Callable[[bytes], object] | None = None
 
@@ -94,27 +111,36 @@ class Grant:
 class Control:
     """The handle by which another thread cancels a run, before it starts or while it goes on."""
 
-    __slots__ = ("_lock", "_stop", "cancelled", "until")
+    __slots__ = ("_lock", "_stop", "cancelled", "expired", "until")
 
     def __init__(self) -> None:
         self.cancelled = False
+        self.expired = False
         self.until = math.inf
-        """`time.monotonic()` at which a listener is no longer waited for; set when the run starts."""
+        """`time.monotonic()` at which the run is stopped, whatever a listener does; set when the run starts."""
         self._stop: Callable[[], object] | None = None
         self._lock = threading.Lock()
 
     def bind(self, stop: Callable[[], object] | None) -> None:
-        """Say what stops the run from now on; it is called at once when the run is cancelled already."""
+        """Say what stops the run from now on; it is called at once when the run is cancelled already.
+
+        The one before is not called any more once this returns: whoever stopped by it may serve somebody else now.
+        """
         with self._lock:
             self._stop = stop
-            cancelled = self.cancelled
-        if cancelled and stop is not None:
-            stop()
+            if self.cancelled and stop is not None:
+                stop()
 
     def cancel(self) -> None:
         """Stop the run. Harmless after its end, and more than once."""
         with self._lock:
             self.cancelled = True
-            stop = self._stop
-        if stop is not None:
-            stop()
+            if self._stop is not None:
+                self._stop()
+
+    def expire(self) -> None:
+        """Stop the run that is under way because its time is over; harmless after its end."""
+        with self._lock:
+            if self._stop is not None:
+                self.expired = True
+                self._stop()

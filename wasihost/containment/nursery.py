@@ -83,7 +83,11 @@ def take(
         spare = None
     worker = spare or _new(located)
     if spares:
-        _grow(located)
+        try:
+            _grow(located)
+        except BaseException:  # Ctrl-C
+            worker.close()
+            raise
     return worker
 
 
@@ -108,14 +112,20 @@ def _launched(
         write=write,
         memory_bytes=2 * memory_bytes + WORKER_BYTES,
     )
-    worker = WorkerProcess(launch.argv, _load(located), launch=launch)
-    worker.await_loaded()
-    return worker
+    return _loaded(WorkerProcess(launch.argv, _load(located), launch=launch))
 
 
 def _new(located: Located) -> WorkerProcess:
-    worker = WorkerProcess(spawner.worker_argv(parent=os.getpid()), _load(located))
-    worker.await_loaded()
+    return _loaded(WorkerProcess(spawner.worker_argv(parent=os.getpid()), _load(located)))
+
+
+def _loaded(worker: WorkerProcess) -> WorkerProcess:
+    """Return a worker once it has loaded what it was told; nothing is left of it when it does not, or at Ctrl-C."""
+    try:
+        worker.await_loaded()
+    except BaseException:
+        worker.close()
+        raise
     return worker
 
 
@@ -147,18 +157,21 @@ def _grow(key: Located) -> None:
         worker: WorkerProcess | None = None
         try:
             worker = _new(key)
-        except WasiHostError:
+        except (WasiHostError, OSError, MemoryError):
             worker = None  # whoever needs one hears why
-        with _lock:
-            _growing.discard(key)
-            if worker is not None:
-                _spare[key] = worker
+        finally:
+            with _lock:
+                _growing.discard(key)
+                if worker is not None:
+                    _spare[key] = worker
 
     try:
         threading.Thread(target=start, name="wasihost-spare", daemon=True).start()
-    except RuntimeError:
+    except BaseException as error:
         with _lock:
             _growing.discard(key)
+        if not isinstance(error, RuntimeError):
+            raise
 
 
 def pids() -> list[int]:

@@ -10,11 +10,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from wasihost.containment import messages, nursery
-from wasihost.containment.job import PROCESS_WALLS, SLICE_SECONDS
+from wasihost.containment.job import MAX_DEPTH, PROCESS_WALLS, SLICE_SECONDS
 from wasihost.containment.process import WorkerLostError, WorkerProcess
 from wasihost.containment.required import check_required
 from wasihost.engine.ending import CANCELLED, Execution
-from wasihost.errors import ClosedError, EngineError, InvalidGrantError, WallsMissingError
+from wasihost.errors import ClosedError, EngineError, InvalidGrantError, WallsMissingError, WasiHostError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,9 @@ ATTEMPTS: Final = 3
 """How often a worker is started before those who wait for it are told that none can be."""
 
 
+LOST: Final = "worker processes end as soon as they are started"
+
+
 class _Waiter:
     """Somebody in the queue; `worker` or `error` is set when the lock is released."""
 
@@ -35,9 +38,23 @@ class _Waiter:
 
     def __init__(self) -> None:
         self.worker: WorkerProcess | None = None
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         self.ready = threading.Lock()
         self.ready.acquire()
+
+
+class _Start:
+    """The start of a worker that was announced: done by the first who claims it, or given up by them."""
+
+    __slots__ = ("_unclaimed", "old")
+
+    def __init__(self, old: WorkerProcess | None = None) -> None:
+        self.old = old
+        self._unclaimed = threading.Lock()
+
+    def claim(self) -> bool:
+        """Whether it is the caller's to do."""
+        return self._unclaimed.acquire(blocking=False)
 
 
 class Pool:
@@ -79,6 +96,8 @@ class Pool:
         self._lock = threading.Lock()
         self._idle: deque[WorkerProcess] = deque()
         self._waiters: deque[_Waiter] = deque()
+        self._places: dict[int, threading.Semaphore] = {}
+        """Of the runs in listeners of runs, by their depth."""
         self._busy = 0
         self._starting = 0
         self._helpers = 0
@@ -86,6 +105,7 @@ class Pool:
         self._pid = os.getpid()
         self._processes: set[WorkerProcess] = set()
         self._finalizer = weakref.finalize(self, _end_all, self._processes, self._pid)
+        self.walls: tuple[str, ...] = ()
         first = self._make()  # so that a machine that cannot serve is told here, and the walls are known
         self.walls = (*PROCESS_WALLS, *first.walls)
         self.missing = first.missing
@@ -93,13 +113,13 @@ class Pool:
 
     # -- runs ---------------------------------------------------------------------------------------------------------
 
-    def run(self, job: Job, control: Control, *, nested: bool = False) -> Execution:
+    def run(self, job: Job, control: Control, *, depth: int = 0) -> Execution:
         """Make a run on the next free worker.
 
         Args:
             job: The run.
             control: Cancels it.
-            nested: Whether the caller is a listener of a run of this pool, and holds one of its workers.
+            depth: How many runs of this pool wait for the caller, who is a listener of theirs, and hold a worker each.
 
         Raises:
             ClosedError: The pool was closed.
@@ -108,15 +128,24 @@ class Pool:
             BaseException: What a callback raised, or Ctrl-C.
         """
         self.check_process()
+        try:
+            return self._run(job, control, depth)
+        except OSError as error:
+            if error.errno is None:
+                raise  # not the system's: a signal handler's, perhaps TimeoutError
+            raise _as_engine_error(error) from error
+
+    def _run(self, job: Job, control: Control, depth: int) -> Execution:
         if job.stdin is None and self._launcher is not None and self._launcher.by_path:
             raise InvalidGrantError(
                 f"stdin=INHERIT cannot reach a worker inside {self._launcher.name}: read it here and pass the bytes"
             )
-        if nested:
-            return self._run_inside(job, control)
+        if depth:
+            return self._run_inside(job, control, depth)
         lost = 0
         while True:
-            worker = self._acquire(control)
+            # Cancelled before its run, a worker would be killed for nothing.
+            worker = None if control.cancelled else self._acquire(control)
             if worker is None:
                 return Execution(end=CANCELLED.end())
             try:
@@ -124,19 +153,43 @@ class Pool:
             except WorkerLostError:
                 lost += 1
                 if lost > self._size:
-                    raise EngineError("worker processes end as soon as they are started") from None
+                    raise EngineError(LOST) from None
             finally:
                 self._release(worker)
 
-    def _run_inside(self, job: Job, control: Control) -> Execution:
-        """Make a run on a worker of its own: waiting for one that waits for the caller would never end."""
-        worker = self._make()
+    def _run_inside(self, job: Job, control: Control, depth: int) -> Execution:
+        """Make a run on a worker of its own: waiting for one that waits for the caller would never end.
+
+        Each level of runs inside listeners has as many places as the pool has workers. Those who hold them wait for
+        deeper levels only, so waiting for one comes to an end.
+        """
+        if depth > MAX_DEPTH:
+            raise EngineError(f"runs in listeners of runs are {depth} deep; {MAX_DEPTH} are allowed")
+        with self._lock:
+            places = self._places.setdefault(depth, threading.Semaphore(self._size))
+        while not places.acquire(timeout=SLICE_SECONDS):
+            if control.cancelled:
+                return Execution(end=CANCELLED.end())
         try:
-            return worker.run(job, control)
+            if control.cancelled:
+                return Execution(end=CANCELLED.end())
+            return self._run_once(job, control)
         finally:
-            with self._lock:
-                self._processes.discard(worker)
-            worker.close()
+            places.release()
+
+    def _run_once(self, job: Job, control: Control) -> Execution:
+        for _ in range(ATTEMPTS):
+            worker = self._make()
+            try:
+                return worker.run(job, control)
+            except WorkerLostError:
+                if control.cancelled:
+                    return Execution(end=CANCELLED.end())
+            finally:
+                with self._lock:
+                    self._processes.discard(worker)
+                worker.close()
+        raise EngineError(LOST)
 
     def check_process(self) -> None:
         """Refuse to work in a forked child: the workers are its parent's, and both would talk to them.
@@ -150,32 +203,46 @@ class Pool:
             )
 
     def _acquire(self, control: Control) -> WorkerProcess | None:
-        waiter = _Waiter()
-        with self._lock:
-            if self._closed:
-                raise ClosedError("the sandbox is closed")
-            if self._idle and not self._waiters:
-                worker = self._idle.popleft()
-                self._busy += 1
-                grow = self._wants_more(spare=0)
-                if grow:
-                    self._starting += 1
-            else:
-                worker = None
-                self._waiters.append(waiter)
-                grow = self._wants_more(spare=len(self._waiters))
-                if grow:
-                    self._starting += 1
-        if grow:
-            self._start()
-        if worker is not None:
-            if worker.is_alive():
-                return worker
-            # It died while it was idle: replaced without a word.
-            worker.worn = True
-            self._release(worker)
-            return self._acquire(control)
-        return self._wait(waiter, control)
+        while True:
+            waiter = _Waiter()
+            worker: WorkerProcess | None = None
+            start: _Start | None = None
+            try:
+                with self._lock:
+                    if self._closed:
+                        raise ClosedError("the sandbox is closed")
+                    if self._idle and not self._waiters:
+                        # No calls in between: Ctrl-C comes after a call, and then both or neither must have happened.
+                        worker = self._idle[0]
+                        self._busy += 1
+                        del self._idle[0]
+                    else:
+                        self._waiters.append(waiter)
+                    if self._wants_more(spare=len(self._waiters)):
+                        start = _Start()
+                        self._starting += 1
+                if start is not None:
+                    self._start(start)
+                if worker is None:
+                    return self._wait(waiter, control)
+                if worker.is_alive():
+                    return worker
+                # It died while it was idle: replaced without a word.
+                worker.worn = True
+                dead, worker = worker, None
+                self._release(dead)
+            except BaseException:
+                self._give_up(waiter, worker, start)
+                raise
+
+    def _give_up(self, waiter: _Waiter, worker: WorkerProcess | None, start: _Start | None) -> None:
+        """Take back what somebody had who does not go on: Ctrl-C, or no thread could be had."""
+        self._leave(waiter)
+        if start is not None:
+            self._start_again(start)
+        for held in (worker, waiter.worker):
+            if held is not None:
+                self._release(held)
 
     def _wants_more(self, *, spare: int) -> bool:
         """Whether another worker should be started, for those who wait or for the next to come."""
@@ -188,17 +255,13 @@ class Pool:
             # In slices: Ctrl-C just before a lock is waited for is noticed only after that wait.
             while not waiter.ready.acquire(timeout=SLICE_SECONDS):
                 continue
-        except BaseException:
-            self._leave(waiter)
-            if waiter.worker is not None:
-                self._release(waiter.worker)
-            raise
         finally:
             control.bind(None)
         if waiter.error is not None:
             raise waiter.error
         if waiter.worker is not None and control.cancelled:
-            self._release(waiter.worker)
+            worker, waiter.worker = waiter.worker, None
+            self._release(worker)
             return None
         return waiter.worker
 
@@ -217,7 +280,7 @@ class Pool:
 
     def _offer(self, worker: WorkerProcess) -> None:
         """Give a worker to the first who waits, or let it rest, or end it."""
-        start = False
+        start: _Start | None = None
         with self._lock:
             if not worker.worn and not self._closed:
                 if self._waiters:
@@ -230,27 +293,37 @@ class Pool:
                 return
             self._processes.discard(worker)
             if not self._closed:
+                start = _Start(worker)
                 self._starting += 1
-                start = True
-        if start:
-            self._start(worker)
+        if start is not None:
+            self._start(start)
         else:
             worker.close()
 
     # -- workers ------------------------------------------------------------------------------------------------------
 
-    def _start(self, old: WorkerProcess | None = None) -> None:
+    def _start(self, start: _Start) -> None:
         """Start a worker on a thread of its own, after the one in whose place it comes was ended."""
         try:
-            threading.Thread(target=self._start_now, args=(old,), name="wasihost-start", daemon=True).start()
+            threading.Thread(target=self._start_now, args=(start,), name="wasihost-start", daemon=True).start()
         except RuntimeError:
-            self._start_now(old)
+            self._start_now(start)
+        except BaseException:  # Ctrl-C while the thread began, or before
+            self._start_again(start)
+            raise
 
-    def _start_now(self, old: WorkerProcess | None) -> None:
+    def _start_again(self, start: _Start) -> None:
+        """Begin a start that was interrupted, unless it has begun: others may wait for what it brings."""
+        if start.claim():
+            self._start(_Start(start.old))
+
+    def _start_now(self, start: _Start) -> None:
+        if not start.claim():
+            return
         with self._lock:
             self._helpers += 1
         try:
-            self._replace(old)
+            self._replace(start.old)
         finally:
             with self._lock:
                 self._helpers -= 1
@@ -259,7 +332,7 @@ class Pool:
         if old is not None:
             old.kill()
         made: WorkerProcess | None = None
-        error: BaseException | None = None
+        error: Exception | None = None
         for _ in range(ATTEMPTS):
             try:
                 made = self._make()
@@ -268,7 +341,7 @@ class Pool:
                 error = caught
                 break
             except BaseException as caught:
-                error = caught  # somebody may have killed it while it started
+                error = _as_engine_error(caught)  # somebody may have killed it while it started
         with self._lock:
             self._starting -= 1
             if made is None and not self._busy and not self._idle and not self._starting:
@@ -316,9 +389,13 @@ class Pool:
             worker.configure(configure, descriptors)
             if self._launcher is not None:
                 worker.walls = (*worker.walls, self._launcher.name)
-            check_required(self._require_walls, (*PROCESS_WALLS, *worker.walls), worker.missing)
-        except BaseException:
+            # No later worker has fewer than the first, whose walls the sandbox tells.
+            required = self._require_walls | {*self.walls}
+            check_required(required, (*PROCESS_WALLS, *worker.walls), worker.missing)
+        except BaseException as error:
             worker.close()
+            if isinstance(error, OSError) and error.errno is not None:
+                raise _as_engine_error(error) from error
             raise
         with self._lock:
             self._processes.add(worker)
@@ -348,6 +425,14 @@ class Pool:
             time.sleep(0.002)
         self._finalizer()
         self._idle.clear()
+
+
+def _as_engine_error(error: BaseException) -> WasiHostError:
+    """Return what a caller is told of an error of the system, or of Python's own, that is about workers."""
+    if isinstance(error, WasiHostError):
+        return error
+    what = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+    return EngineError(f"a worker process cannot be had or reached: {what}")
 
 
 def _end_all(processes: set[WorkerProcess], owner: int) -> None:

@@ -12,8 +12,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from wasihost.containment import messages, spawner
-from wasihost.containment.job import SLICE_SECONDS
+from wasihost.containment import messages, spawner, watchdog
+from wasihost.containment.job import PROCESS_WALLS, SLICE_SECONDS
 from wasihost.containment.wire import MAX_FRAME_BYTES, SocketEnd, Wire, WireClosedError, WireError, WireTimeoutError
 from wasihost.engine.capture import CALLBACK_BYTES, Capture
 from wasihost.engine.ending import CANCELLED, EXPIRED, End, Ending, Execution, host_failed
@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
 KILL_SECONDS: Final = 0.05
 """How long after its deadline a run may take to say so itself; then its worker is killed."""
+FIRST_LOOK_SECONDS: Final = 0.02
+"""When the parent first looks at what lies in the folders of a run: soon, but most runs are over by then."""
 WATCH_SECONDS: Final = 0.25
 """How often the parent looks at what a run stores; its worker counts exactly, as long as it is not taken over."""
+WATCH_SHARE: Final = 0.1
+"""The most of a run's time that its parent may spend on looking: full folders are looked at less often."""
 START_SECONDS: Final = 30.0
 """How long a worker may take to load its code or to put up its walls."""
 STOP_SECONDS: Final = 10.0
@@ -68,6 +72,9 @@ class WorkerProcess:
             why = self._reason()
             self.close()
             raise EngineError(f"{self._who()} did not start{why}") from None
+        except BaseException:  # Ctrl-C, or an error of the system
+            self.close()
+            raise
 
     # -- getting ready ------------------------------------------------------------------------------------------------
 
@@ -155,12 +162,14 @@ class WorkerProcess:
         try:
             control.until = started + job.deadline_seconds + KILL_SECONDS
             control.bind(self.kill)
+            watchdog.watch(control)
             done = self._converse(job, captures, control)
         except BaseException:
             self.worn = True
             self.kill()
             raise
         finally:
+            watchdog.release(control)
             control.bind(None)
         if isinstance(done, End):
             self.worn = True
@@ -168,17 +177,24 @@ class WorkerProcess:
             end = CANCELLED.end() if control.cancelled else done
             return Execution(
                 end=end,
+                walls=(*PROCESS_WALLS, *self.walls),
                 stdout=captures[0].taken(),
                 stderr=captures[1].taken(),
                 wall_seconds=time.monotonic() - started,
             )
         ending = _ENDINGS[done.ending]
-        # A worker in a guest's hands would like to go on.
+        # A worker in a guest's hands would like to go on, and one that was stopped after its last word is dead.
         self.worn = (
-            done.worn or job.stdin is None or ending not in (Ending.RETURNED, Ending.EXITED) or self.runs >= MAX_RUNS
+            done.worn
+            or control.cancelled
+            or control.expired
+            or job.stdin is None
+            or ending not in (Ending.RETURNED, Ending.EXITED)
+            or self.runs >= MAX_RUNS
         )
         return Execution(
             end=End(ending, done.detail[: messages.MAX_DETAIL_CHARACTERS], done.exit_code & 0xFF),
+            walls=(*PROCESS_WALLS, *self.walls),
             reply=done.reply,
             stdout=done.stdout or captures[0].taken(),
             stderr=done.stderr or captures[1].taken(),
@@ -202,14 +218,16 @@ class WorkerProcess:
                 if not self._send(job, until):
                     return EXPIRED.end()
             except WireClosedError:
+                if control.expired:
+                    return EXPIRED.end()
                 raise WorkerLostError from None
-            look = time.monotonic() + WATCH_SECONDS
+            look = math.inf if job.watch is None else time.monotonic() + FIRST_LOOK_SECONDS
             while True:
-                frame = self._wire.receive(limit, until=min(until, time.monotonic() + SLICE_SECONDS))
-                if job.watch is not None and time.monotonic() >= look:
-                    if why := job.watch():
+                frame = self._wire.receive(limit, until=min(until, look, time.monotonic() + SLICE_SECONDS))
+                if job.watch is not None and (now := time.monotonic()) >= look:
+                    if why := job.watch(until):
                         return End(Ending.DISK_LIMIT, why)
-                    look = time.monotonic() + WATCH_SECONDS
+                    look = time.monotonic() + max(WATCH_SECONDS, (time.monotonic() - now) / WATCH_SHARE)
                 if frame is None:
                     if time.monotonic() >= until:
                         return End(Ending.DEADLINE, "the run did not stop by itself")
@@ -236,7 +254,7 @@ class WorkerProcess:
                 else:
                     return End(Ending.HOST_FAILED, "the worker said something that makes no sense")
         except WireClosedError:
-            return self._death()
+            return self._death(control)
         except (WireError, messages.DecodeError):
             return End(Ending.HOST_FAILED, "the worker said something that makes no sense")
 
@@ -300,17 +318,19 @@ class WorkerProcess:
             and (done.snapshot is None or (job.snapshot_into is not None and done.snapshot.open_files >= 0))
         )
 
-    def _death(self) -> End:
-        """Say what the end of the process means for its run."""
+    def _death(self, control: Control) -> End:
+        """Say what the end of the process means for its run. One that only closed its connection gains no time."""
         try:
-            status = self._ended(1.0)
+            status = self._ended(max(0.0, min(1.0, control.until - time.monotonic())))
         except subprocess.TimeoutExpired:
+            if control.expired:
+                return EXPIRED.end()
             return End(Ending.HOST_FAILED, "the worker process closed its connection")
         if said := spawner.last_words(self._started):
             import logging  # only a failure needs it
 
             logging.getLogger("wasihost").error("a worker process ended: %r", said)
-        if status == -signal.SIGALRM:
+        if status == -signal.SIGALRM or (control.expired and status == -signal.SIGKILL):
             return EXPIRED.end()
         if status == -signal.SIGSYS:
             return End(Ending.CRASHED, "the worker process was killed for a system call that no guest needs")

@@ -106,7 +106,9 @@ def last_words(started: Started) -> str:
 def _start(argv: Sequence[str], environment: dict[str, str]) -> Started:
     mine, others = socket.socketpair()
     try:
-        errors, their_errors = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if hasattr(os, "pipe2") else os.pipe()
+        errors, their_errors = os.pipe()
+        for descriptor in (errors, their_errors):
+            os.set_blocking(descriptor, False)  # who says much, or nothing, holds nobody up
     except OSError:
         mine.close()
         others.close()

@@ -63,6 +63,7 @@ class Execution:
 
     Attributes:
         end: How the wasm ended.
+        walls: What stood around the run, where that is the business of a worker of its own; else empty.
         reply: The harness's reply, None unless the entry function returned one. Hostile bytes.
         stdout: What was kept of standard output, and how many bytes were not.
         stderr: Likewise for standard error.
@@ -74,6 +75,7 @@ class Execution:
     """
 
     end: End
+    walls: tuple[str, ...] = ()
     reply: bytes | None = None
     stdout: tuple[bytes, int] = (b"", 0)
     stderr: tuple[bytes, int] = (b"", 0)

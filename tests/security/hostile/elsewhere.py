@@ -17,6 +17,7 @@ ELSEWHERE: Final[dict[str, list[tuple[str, str]]]] = {
     ],
     "floods": [
         ("the host's own memory under a flood of output", "tests/security/test_hostile_floods.py"),
+        ("a full disk behind a writable folder", "tests/security/test_hostile_floods.py"),
         ("removing a tree of 10,000 levels", "tests/unit/capabilities/test_scratch_folders.py"),
         ("a full disk behind standard output", "tests/integration/test_cli_life.py"),
     ],
@@ -34,7 +35,7 @@ ELSEWHERE: Final[dict[str, list[tuple[str, str]]]] = {
         ("pip with no network, another name, another digest, a killed pip", "tests/unit/runtime/test_runtime_fetch.py"),
         ("path traversal, links, bombs, missing and damaged members of archives",
          "tests/unit/runtime/test_runtime_archive.py"),
-        ("eight first runs at once, kill -9 in mid-write, a read-only disk, a small disk, a flipped byte",
+        ("20 first runs at once, kill -9 in mid-write, a read-only disk, a small disk, a flipped byte",
          "tests/unit/runtime/test_runtime_install.py"),
         ("owners, modes and links of the cache, a full disk, a read-only home",
          "tests/unit/runtime/test_runtime_cache.py"),
@@ -43,6 +44,8 @@ ELSEWHERE: Final[dict[str, list[tuple[str, str]]]] = {
     "life": [
         ("Ctrl-C, a closed pipe, a reader that does not read, SIGTERM", "tests/integration/test_cli_life.py"),
         ("fork, 200 runs at once, mixed ends at once, nothing piles up, use after close",
+         "tests/security/test_hostile_life.py"),
+        ("guests that flood and crash in a host whose own input and output are a protocol",
          "tests/security/test_hostile_life.py"),
         ("the same walls for an ordinary user", "tests/security/test_hostile_ordinary_user.py"),
     ],

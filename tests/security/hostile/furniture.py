@@ -91,7 +91,7 @@ def meanwhile(step: Callable[[], Any]) -> Iterator[None]:
         while not done.is_set():
             step()
 
-    thread = threading.Thread(target=repeat)
+    thread = threading.Thread(target=repeat, daemon=True)
     thread.start()
     try:
         yield

@@ -285,7 +285,7 @@ def test_a_folder_that_changes_all_the_time(tmp_path: Path) -> None:
             folder.symlink_to("/etc")
             folder.unlink()
 
-    thread = threading.Thread(target=churn)
+    thread = threading.Thread(target=churn, daemon=True)
     thread.start()
     try:
         for _ in range(200):

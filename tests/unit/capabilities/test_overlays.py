@@ -295,7 +295,7 @@ def test_a_folder_that_changes_while_it_is_copied(original: Path) -> None:
             folder.symlink_to("/etc")
             folder.unlink()
 
-    thread = threading.Thread(target=churn)
+    thread = threading.Thread(target=churn, daemon=True)
     thread.start()
     copies = 0
     try:

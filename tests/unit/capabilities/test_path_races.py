@@ -91,7 +91,7 @@ def test_a_parent_that_is_exchanged_by_a_thread(tmp_path: Path) -> None:
                 spare.symlink_to(target)
                 os.rename(spare, current)
 
-    thread = threading.Thread(target=swap)
+    thread = threading.Thread(target=swap, daemon=True)
     thread.start()
     granted = refused = 0
     try:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from test_process import LOAD, argv_of, job
 
-from wasihost.containment import nursery
-from wasihost.containment.job import Control, Job
-from wasihost.containment.pool import Pool
+from wasihost.containment import nursery, wire
+from wasihost.containment.job import MAX_DEPTH, Control, Job
+from wasihost.containment.pool import ATTEMPTS, Pool
 from wasihost.containment.process import WorkerProcess
 from wasihost.engine.ending import Ending, Execution
 from wasihost.errors import ClosedError, EngineError, WallsMissingError
@@ -193,11 +196,11 @@ def test_a_newcomer_does_not_overtake(make: Callable[..., Pool]) -> None:
         run(pool, "sleep 0.02")
         order.append(name)
 
-    waiting = threading.Thread(target=call, args=("waited",))
+    waiting = threading.Thread(target=call, args=("waited",), daemon=True)
     waiting.start()
     assert wait_for(lambda: len(pool._waiters) == 1)
     busy.wait()
-    newcomer = threading.Thread(target=call, args=("came later",))
+    newcomer = threading.Thread(target=call, args=("came later",), daemon=True)
     newcomer.start()
     waiting.join(10.0)
     newcomer.join(10.0)
@@ -248,6 +251,100 @@ def test_cancelling_at_any_moment_loses_nobody(make: Callable[..., Pool]) -> Non
     assert wait_for(lambda: pool._busy == 0 and pool._starting == 0)
 
 
+def test_cancelling_at_the_very_end_does_not_kill_the_run_of_the_next(make: Callable[..., Pool]) -> None:
+    pool = make(size=1)
+    for _ in range(5):
+        control = Control()
+        waiting: list[Caller] = []
+
+        def listen(data: bytes, control: Control = control, waiting: list[Caller] = waiting) -> None:
+            waiting.append(Caller(pool, "x"))
+            assert wait_for(lambda: pool._waiters)
+            time.sleep(0.05)  # the last word of this run arrives meanwhile
+            control.cancel()
+
+        pool.run(request("first", on_stdout=listen), control)
+        waiting[0].wait()
+        assert waiting[0].execution is not None, waiting[0].error
+        assert waiting[0].execution.end.ending is Ending.EXITED, waiting[0].execution
+
+
+def test_cancelled_before_its_start_a_run_costs_no_worker(make: Callable[..., Pool], maker: Maker) -> None:
+    pool = make(size=1)
+    control = Control()
+    control.cancel()
+    for _ in range(3):
+        assert pool.run(request("x"), control).end.ending is Ending.CANCELLED
+    assert run(pool, "x").end.ending is Ending.EXITED
+    assert maker.made == 1
+
+
+# -- runs in listeners of runs -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_runs_in_listeners_have_workers_of_their_own_but_not_without_end(
+    make: Callable[..., Pool], maker: Maker, size: int
+) -> None:
+    pool = make(size=size)
+    most = 0
+    with ThreadPoolExecutor(12) as executor:
+        futures = [executor.submit(pool.run, request("sleep 0.03"), Control(), depth=1) for _ in range(24)]
+        while not all(future.done() for future in futures):
+            most = max(most, len(pool.pids()) - 1)
+            time.sleep(0.002)
+    assert all(future.result().end.ending is Ending.EXITED for future in futures)
+    assert 1 <= most <= size
+    assert len(pool.pids()) == 1
+
+
+def test_each_depth_has_places_of_its_own(make: Callable[..., Pool]) -> None:
+    pool = make(size=1)
+
+    def deeper(depth: int) -> Execution:
+        inner: list[Execution] = []
+
+        def listen(data: bytes) -> None:
+            if depth < MAX_DEPTH and not inner:
+                inner.append(deeper(depth + 1))
+
+        execution = pool.run(request("x", on_stdout=listen), Control(), depth=depth)
+        assert all(each.end.ending is Ending.EXITED for each in inner)
+        return execution
+
+    assert deeper(0).end.ending is Ending.EXITED
+    with pytest.raises(EngineError, match="are allowed"):
+        pool.run(request("x"), Control(), depth=MAX_DEPTH + 1)
+
+
+def test_cancelled_while_it_waits_for_a_place(make: Callable[..., Pool]) -> None:
+    pool = make(size=1)
+    control = Control()
+    with ThreadPoolExecutor(2) as executor:
+        first = executor.submit(pool.run, request("sleep 0.8"), Control(), depth=1)
+        assert wait_for(lambda: len(pool.pids()) == 2)
+        second = executor.submit(pool.run, request("x"), control, depth=1)
+        time.sleep(0.05)
+        control.cancel()
+        assert second.result(5.0).end.ending is Ending.CANCELLED
+        assert not first.done()
+        assert first.result(5.0).end.ending is Ending.EXITED
+
+
+def test_a_worker_that_is_lost_before_a_run_in_a_listener(make: Callable[..., Pool], maker: Maker) -> None:
+    pool = make(size=1)
+    maker.script = """
+loaded(); hear()
+said = [encode(Ready(walls=[], missing=[])), encode(done())]  # which is out of turn
+send_raw(b"".join(HEADER.pack(len(each), 0, MARK) + each for each in said)); time.sleep(9)
+"""
+    with pytest.raises(EngineError, match="end as soon as they are started"):
+        pool.run(request("x"), Control(), depth=1)
+    assert maker.made == 1 + ATTEMPTS
+    maker.script = ECHO
+    assert pool.run(request("x"), Control(), depth=1).end.ending is Ending.EXITED
+
+
 # -- workers that cannot be started ------------------------------------------------------------------------------------
 
 
@@ -267,8 +364,50 @@ def test_nobody_waits_for_a_worker_that_never_comes(
     callers = [Caller(pool, f"n{n}") for n in range(5)]
     for caller in callers:
         caller.wait()
-        assert caller.execution is not None or caller.error is error
+        assert caller.execution is not None or isinstance(caller.error, EngineError)
     maker.fail = None
+    assert run(pool, "x").end.ending is Ending.EXITED
+
+
+FAILURES = {
+    "no descriptor left for the input": (os, "memfd_create", {"stdin": b"x" * (2 << 20)}),
+    "nothing can be sent": (wire.SocketEnd, "sendmsg", {}),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_errors_of_the_system_have_a_type_of_ours(
+    make: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    where, name, job_fields = FAILURES[case]
+    pool = make(size=1)
+    real = getattr(where, name)
+
+    def fail(*args: Any) -> Any:
+        if failed:
+            return real(*args)
+        failed.append(args)
+        raise OSError(errno.ENOBUFS, "No buffer space available")
+
+    for depth in (0, 1):
+        failed: list[object] = []  # only once: the next worker is started meanwhile
+        with monkeypatch.context() as patch:
+            patch.setattr(where, name, fail)
+            with pytest.raises(EngineError, match="No buffer space available"):
+                pool.run(request("x", **job_fields), Control(), depth=depth)
+        assert pool.run(request("x", **job_fields), Control(), depth=depth).end.ending is Ending.EXITED
+
+
+def test_what_a_signal_handler_raises_is_its_own(make: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = make(size=1)
+
+    def interrupt(*_: Any) -> Any:
+        raise TimeoutError("the host's own alarm")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkerProcess, "_send", interrupt)
+        with pytest.raises(TimeoutError, match="own alarm"):
+            run(pool, "x")
     assert run(pool, "x").end.ending is Ending.EXITED
 
 
@@ -290,6 +429,122 @@ def test_a_missing_wall(make: Callable[..., Pool], maker: Maker) -> None:
         make(require_walls=frozenset({"a", "b"}))
     pool = make(require_walls=frozenset({"a", "wasm"}))
     assert pool.walls == ("wasm", "process", "a")
+
+
+def test_a_run_tells_the_walls_of_its_own_worker(make: Callable[..., Pool], maker: Maker) -> None:
+    maker.script = ECHO.replace("ready()", "ready(['a'])")
+    pool = make(size=1)
+    assert run(pool, "x").walls == ("wasm", "process", "a") == pool.walls
+    maker.script = ECHO.replace("ready()", "ready(['a', 'b'])")
+    assert run(pool, "die").walls == ("wasm", "process", "a")
+    assert run(pool, "x").walls == ("wasm", "process", "a", "b")
+
+
+def test_no_worker_has_fewer_walls_than_the_first(make: Callable[..., Pool], maker: Maker) -> None:
+    maker.script = ECHO.replace("ready()", "ready(['a', 'b'])")
+    pool = make(size=1)
+    maker.script = ECHO.replace("ready()", "ready(['a'], [('b', 'the kernel was changed')])")
+    assert run(pool, "die").end.ending is Ending.HOST_FAILED
+    with pytest.raises(WallsMissingError, match=r"b \(the kernel was changed\)"):
+        run(pool, "x")
+    assert pool.pids() == []
+    maker.script = ECHO.replace("ready()", "ready(['a', 'b'])")
+    assert run(pool, "x").end.ending is Ending.EXITED
+
+
+# -- Ctrl-C at a bad moment --------------------------------------------------------------------------------------------
+
+
+class Interrupt:
+    """Stands in for a method, and is Ctrl-C once, before or after what it does."""
+
+    def __init__(self, method: Callable[..., Any], *, after: bool, thread: str = "") -> None:
+        self.method, self.after, self.thread, self.came = method, after, thread, False
+
+    def __get__(self, instance: Any, owner: type) -> Callable[[], Any]:
+        return lambda: self(instance)
+
+    def __call__(self, instance: Any) -> Any:
+        comes = not self.came and (not self.thread or instance.name == self.thread)
+        self.came = self.came or comes
+        if comes and not self.after:
+            raise KeyboardInterrupt
+        answer = self.method(instance)
+        if comes:
+            raise KeyboardInterrupt
+        return answer
+
+
+def check_nothing_is_lost(pool: Pool) -> None:
+    assert wait_for(lambda: pool._busy == 0 and pool._starting == 0 and not pool._waiters)
+    callers = [Caller(pool, "sleep 0.02") for _ in range(6)]
+    for caller in callers:
+        caller.wait()
+        assert caller.execution is not None, caller.error
+    assert len(pool.pids()) <= pool._size
+    assert close(pool)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_ctrl_c_while_a_worker_is_looked_at(
+    make: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch, *, after: bool
+) -> None:
+    pool = make(size=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkerProcess, "is_alive", Interrupt(WorkerProcess.is_alive, after=after))
+        with pytest.raises(KeyboardInterrupt):
+            run(pool, "x")
+    check_nothing_is_lost(pool)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("text", ["x", "die"], ids=["one more", "one in place of another"])
+def test_ctrl_c_while_a_worker_is_started(
+    make: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch, text: str, *, after: bool
+) -> None:
+    pool = make(size=2 if text == "x" else 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            threading.Thread, "start", Interrupt(threading.Thread.start, after=after, thread="wasihost-start")
+        )
+        with pytest.raises(KeyboardInterrupt):
+            run(pool, text)
+    check_nothing_is_lost(pool)
+
+
+def test_ctrl_c_while_waiting(make: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = make(size=1)
+    busy = Caller(pool, "sleep 0.3")
+    assert wait_for(lambda: pool._busy == 1)
+    control = Control()
+    with monkeypatch.context() as patch:
+        patch.setattr(Control, "bind", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            pool.run(request("x"), control)
+    busy.wait()
+    check_nothing_is_lost(pool)
+
+
+def test_a_thousand_workers_that_died_in_their_sleep(
+    make: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make(size=1)
+
+    class Dead:
+        worn = False
+
+        def is_alive(self) -> bool:
+            return False
+
+    def start(announced: Any) -> None:
+        with pool._lock:
+            pool._starting -= 1
+
+    monkeypatch.setattr(pool, "_start", start)
+    dead: Any = [Dead() for _ in range(2000)]
+    pool._idle.extendleft(dead)
+    assert run(pool, "x").end.ending is Ending.EXITED
+    assert pool._busy == 0
 
 
 # -- closing -----------------------------------------------------------------------------------------------------------
@@ -357,7 +612,7 @@ def test_steady_callers_do_not_keep_a_pool_open(make: Callable[..., Pool]) -> No
         except ClosedError as error:
             ended.append(error)
 
-    threads = [threading.Thread(target=work) for _ in range(6)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(6)]
     for thread in threads:
         thread.start()
     time.sleep(0.2)

@@ -453,6 +453,34 @@ def test_what_a_dying_worker_wrote_stays_in_the_log(caplog: pytest.LogCaptureFix
     check_the_log(caplog)
 
 
+@pytest.mark.parametrize("deadline_seconds", [DEADLINE_SECONDS, 30.0], ids=["late", "in time"])
+def test_a_listener_holds_nobody_s_death_up(deadline_seconds: float) -> None:
+    """The caller's own look at the clock has to wait for a listener; the worker has not."""
+    worker = start_ready("hear(); say(Output(stream=1, data=b'x')); time.sleep(0.1); say(done()); time.sleep(60)")
+    died: list[bool] = []
+
+    def listen(data: bytes) -> None:
+        until = time.monotonic() + DEADLINE_SECONDS + LATE_SECONDS
+        while worker.process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        died.append(worker.process.poll() is not None)
+
+    execution = worker.run(job(deadline_seconds=deadline_seconds, on_stdout=listen), Control())
+    late = deadline_seconds == DEADLINE_SECONDS
+    assert died == [late]
+    assert execution.end.ending is (Ending.DEADLINE if late else Ending.EXITED)
+    assert worker.worn is late
+
+
+def test_closing_the_connection_gains_no_time() -> None:
+    worker = start_ready("hear(); time.sleep(0.2); end.close(); raw.close(); time.sleep(60)")
+    started = time.monotonic()
+    execution = worker.run(job(), Control())
+    assert time.monotonic() - started < DEADLINE_SECONDS + process.KILL_SECONDS + 0.4  # the rest: a busy machine
+    assert execution.end.ending in (Ending.DEADLINE, Ending.HOST_FAILED)
+    assert is_dead(worker)
+
+
 # -- what the caller does ----------------------------------------------------------------------------------------------
 
 
@@ -470,6 +498,45 @@ def test_cancelling(when: str) -> None:
     assert execution.end.ending is Ending.CANCELLED
     assert is_dead(worker)
     control.cancel()  # more than once, and after the end
+
+
+def test_cancelled_after_its_last_word_a_worker_serves_nobody_else() -> None:
+    worker = start_ready("hear(); say(Output(stream=1, data=b'x')); say(done()); time.sleep(60)")
+    control = Control()
+
+    def listen(data: bytes) -> None:
+        time.sleep(0.1)  # the last word arrives meanwhile
+        control.cancel()
+
+    execution = worker.run(job(deadline_seconds=30.0, on_stdout=listen), control)
+    assert execution.end.ending is Ending.EXITED
+    assert worker.worn
+    assert is_dead(worker)
+
+
+def test_what_stopped_a_run_does_nothing_once_it_is_unbound() -> None:
+    control = Control()
+    begun, may_end, unbound = threading.Event(), threading.Event(), threading.Event()
+
+    def stop() -> None:
+        begun.set()
+        may_end.wait(10.0)
+
+    def unbind() -> None:
+        control.bind(None)
+        unbound.set()
+
+    control.bind(stop)
+    threads = [threading.Thread(target=control.cancel, daemon=True), threading.Thread(target=unbind, daemon=True)]
+    threads[0].start()
+    assert begun.wait(10.0)
+    threads[1].start()
+    assert not unbound.wait(0.1)  # else the worker might serve somebody else when it is stopped
+    may_end.set()
+    assert unbound.wait(10.0)
+    begun.clear()
+    control.cancel()
+    assert not begun.is_set()
 
 
 def test_a_callback_that_raises_ends_the_run() -> None:
@@ -522,7 +589,7 @@ def test_standard_input_arrives_whole(size: int) -> None:
 def test_closing_is_final_and_may_be_repeated() -> None:
     before = len(os.listdir("/proc/self/fd"))
     worker = start_ready("time.sleep(60)")
-    threads = [threading.Thread(target=worker.close) for _ in range(4)]
+    threads = [threading.Thread(target=worker.close, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -563,8 +630,21 @@ def test_no_descriptors_left_is_an_error_and_not_the_end(monkeypatch: pytest.Mon
 
 def test_a_worker_outlives_the_thread_that_asked_for_it() -> None:
     workers: list[WorkerProcess] = []
-    thread = threading.Thread(target=lambda: workers.append(start("hear(); time.sleep(60)")))
+    thread = threading.Thread(target=lambda: workers.append(start("hear(); time.sleep(60)")), daemon=True)
     thread.start()
     thread.join()
     time.sleep(0.3)
     assert workers[0].is_alive()
+
+
+def test_last_words_of_a_living_worker_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "pipe2", raising=False)  # as where the system has none
+    worker = start("hear(); time.sleep(60)")
+    said: list[str] = []
+    thread = threading.Thread(target=lambda: said.append(spawner.last_words(worker._started)), daemon=True)
+    thread.start()
+    thread.join(5.0)
+    worker.kill()
+    thread.join(5.0)
+    assert said == [""]
+    assert not os.get_blocking(worker._started.errors)

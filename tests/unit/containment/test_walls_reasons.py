@@ -75,6 +75,29 @@ def test_no_seccomp(monkeypatch: pytest.MonkeyPatch, number: int, reason: str) -
     assert seccomp.install() == reason
 
 
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (OSError(errno.EPERM, ""), ""),
+        (OSError(errno.EINVAL, ""), "the kernel took the filter and lets through what it refuses"),
+        (None, "the kernel took the filter and lets through what it refuses"),
+    ],
+)
+def test_a_filter_that_holds_nothing_is_none(
+    monkeypatch: pytest.MonkeyPatch, answer: OSError | None, reason: str
+) -> None:
+    def prctl(option: int, *_: int) -> int:
+        if option == kernel.PR_GET_SECCOMP:
+            return 2
+        if answer is not None:
+            raise answer
+        return 0
+
+    monkeypatch.setattr(seccomp, "system_call", lambda *_: 0)
+    monkeypatch.setattr(seccomp, "prctl", prctl)
+    assert seccomp.install() == reason
+
+
 def test_other_machines_have_no_filter(monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.uname()
     monkeypatch.setattr(os, "uname", lambda: os.uname_result((*real[:4], "riscv64")))

@@ -108,7 +108,7 @@ def header(size: int, count: int = 0, mark: int = MARK) -> bytes:
 def test_any_size_arrives_whole(connected: Any, size: int) -> None:
     message = os.urandom(size)
     with connected() as (left, right):
-        thread = threading.Thread(target=left.send, args=(message,), kwargs={"until": soon()})
+        thread = threading.Thread(target=left.send, args=(message,), kwargs={"until": soon()}, daemon=True)
         thread.start()
         assert right.receive(size, until=soon()) == (message, [])
         thread.join()
@@ -144,7 +144,7 @@ def test_a_message_split_at_every_byte() -> None:
 def test_a_slow_reader_gets_everything() -> None:
     message = os.urandom(4 * MIB)
     with sockets() as (left, right):
-        thread = threading.Thread(target=left.send, args=(message,), kwargs={"until": soon(30)})
+        thread = threading.Thread(target=left.send, args=(message,), kwargs={"until": soon(30)}, daemon=True)
         thread.start()
         time.sleep(0.2)
         assert right.receive(4 * MIB, until=soon(30)) == (message, [])

@@ -314,7 +314,7 @@ def test_a_lock_excludes_threads(cache: Cache, recorder: Recorder) -> None:
             time.sleep(0.02)
             inside.pop()
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

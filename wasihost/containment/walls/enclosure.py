@@ -61,7 +61,9 @@ class Standing(NamedTuple):
 
 
 def enclose(enclosure: Enclosure) -> Standing:
-    """Put up every wall that this system has, for good, and try each of them out.
+    """Put up every wall that this system has, for good, and see whether each of them stands.
+
+    Landlock and the filter are tried with something that they refuse; the others are read back from the kernel.
 
     To be called on the only thread of the process, with all code loaded: afterwards nothing becomes executable any
     more, no process and no socket is made, and only threads started later are within Landlock on kernels before 7.0.

@@ -8,7 +8,15 @@ import os
 from typing import Final
 
 from wasihost.containment.walls.bpf import ARCHITECTURES, Architecture, encode, program
-from wasihost.containment.walls.kernel import IS_LINUX, NOT_LINUX, PR_GET_SECCOMP, plain, prctl, system_call
+from wasihost.containment.walls.kernel import (
+    IS_LINUX,
+    NOT_LINUX,
+    PR_GET_SECCOMP,
+    PR_SET_DUMPABLE,
+    plain,
+    prctl,
+    system_call,
+)
 from wasihost.containment.walls.syscalls import KILL
 
 _SET_MODE_FILTER: Final = 1
@@ -67,4 +75,13 @@ def install() -> str:
             return "the kernel took the filter and does not show it"
     except OSError as error:
         return plain(error)
-    return ""
+    return "" if _refuses() else "the kernel took the filter and lets through what it refuses"
+
+
+def _refuses() -> bool:
+    """Try a call that the filter refuses, and that would be harmless: a worker is not dumpable anyway."""
+    try:
+        prctl(PR_SET_DUMPABLE, 0)
+    except OSError as error:
+        return error.errno == errno.EPERM
+    return False

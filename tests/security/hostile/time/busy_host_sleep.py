@@ -22,7 +22,7 @@ CASE = Case(
     around=busy,
     options={"limits": Limits(deadline_seconds=0.3)},
     expect=stopped(),
-    late_seconds=1.0,
+    late_seconds=1.0,  # each step of the host waits for up to four slices of 5 ms, and there are some dozens
     twin=Twin(
         options={},
         granted="a short sleep",
