@@ -215,7 +215,7 @@ def test_a_required_wall_that_is_missing_fails_closed(tmp_path: Path, monkeypatc
     log = tmp_path / "log"
     script = f"LOG = {str(log)!r}\n{LYING}"
     argv = [sys.executable, "-I", "-c", script, *spawner.package_folders()]
-    monkeypatch.setattr(nursery, "take", lambda *_: _loaded(argv))
+    monkeypatch.setattr(nursery, "take", lambda *_, **_named: _loaded(argv))
     before = len(children_of(os.getpid()))
     with pytest.raises(errors.WallsMissingError, match=r"landlock \(the kernel is too old\)"):
         Sandbox(runtime=RUNTIME, workers=1, require_walls=("landlock", "seccomp"))

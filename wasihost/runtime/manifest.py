@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -274,8 +275,13 @@ class Manifest:
 
     @property
     def folder_name(self) -> str:
-        """Name of the install folder, shared by all slices."""
-        return f"{self.name}-{self.source.sha256[:16]}"
+        """Name of the install folder, shared by all slices.
+
+        It stands for all that is installed, so that two versions of wasihost can share a cache.
+        """
+        pinned = [self.source.sha256, *[f"{item.sha256} {item.install_as}" for item in self.items]]
+        digest = hashlib.sha256("\n".join(pinned).encode()).hexdigest()
+        return f"{self.name}-{digest[:16]}"
 
     def runtime(self, name: str) -> Runtime:
         """Return the slice that is offered under that runtime name.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,9 @@ def test_a_good_manifest_reads_completely() -> None:
     manifest = read(good())
     assert manifest.runtime_names == ("demo", "demo-sci")
     assert manifest.installed_bytes == 10
-    assert manifest.folder_name == "demo-" + "a" * 16
+    assert re.fullmatch("demo-[0-9a-f]{16}", manifest.folder_name)
+    others = replace(manifest, members=manifest.members[:1]), replace(manifest, source=replace(manifest.source, sha256="f" * 64))
+    assert len({manifest.folder_name, *[other.folder_name for other in others]}) == 3
     assert manifest.stdlib.guest == "/usr/local/lib"
     assert manifest.runtime("demo-sci").slice.is_whole
     with raises_exactly(UnknownRuntimeError, "only as demo, demo-sci"):
