@@ -59,7 +59,13 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def located(tmp_path: Path) -> Located:
     return Located(
-        name="r", metered=True, compiled=tmp_path / "c", image=tmp_path / "i", libraries=(), memory_bytes=65536, slots=16
+        name="r",
+        metered=True,
+        compiled=tmp_path / "c",
+        image=tmp_path / "i",
+        libraries=(),
+        memory_bytes=65536,
+        slots=16,
     )
 
 

@@ -76,7 +76,7 @@ def test_a_url_runtime(runtime: Runtime, server: Server, cache_dir: Path, record
     assert verify_installed(runtime) == ["demo is not installed"]
     found = ensure_installed(runtime, progress=recorder)
     assert found.runtime is runtime
-    assert found.folder == install_folder(runtime) == cache_dir / "runtimes" / f"demo-{sha256_16(runtime)}"
+    assert found.folder == install_folder(runtime) == cache_dir / "runtimes" / runtime.manifest.folder_name
     assert (found.wasm, found.stdlib) == (found.folder / "python.wasm", found.folder / "lib")
     assert found.stdlib_guest == "/usr/local/lib"
     assert files(found.folder) == EXPECTED
@@ -92,10 +92,6 @@ def test_a_url_runtime(runtime: Runtime, server: Server, cache_dir: Path, record
     assert ensure_installed(runtime, progress=recorder) == found
     assert len(recorder.labels) == 2
     assert len(server.seen) == 1
-
-
-def sha256_16(runtime: Runtime) -> str:
-    return runtime.manifest.source.sha256[:16]
 
 
 def test_nobody_else_can_read_or_change_it(runtime: Runtime) -> None:

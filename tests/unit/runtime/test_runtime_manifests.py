@@ -155,7 +155,8 @@ def test_a_good_manifest_reads_completely() -> None:
     assert manifest.runtime_names == ("demo", "demo-sci")
     assert manifest.installed_bytes == 10
     assert re.fullmatch("demo-[0-9a-f]{16}", manifest.folder_name)
-    others = replace(manifest, members=manifest.members[:1]), replace(manifest, source=replace(manifest.source, sha256="f" * 64))
+    other_source = replace(manifest.source, sha256="f" * 64)
+    others = replace(manifest, members=manifest.members[:1]), replace(manifest, source=other_source)
     assert len({manifest.folder_name, *[other.folder_name for other in others]}) == 3
     assert manifest.stdlib.guest == "/usr/local/lib"
     assert manifest.runtime("demo-sci").slice.is_whole
