@@ -108,7 +108,7 @@ def test_installed_code_finds_its_data(installed: Path) -> None:
     file, names, profile, data = json.loads(done.stdout)
     assert Path(file).is_relative_to(installed)
     assert Path(data).is_relative_to(installed)
-    assert {"cpython-3.15", "cpython-3.15-sci", "cpython-3.12", "cpython-3.11"} <= set(names)
+    assert {"cpython-3.15", "cpython-3.15-data", "cpython-3.15-sci", "cpython-3.12", "cpython-3.11"} <= set(names)
     assert profile == "read-dir"
 
 

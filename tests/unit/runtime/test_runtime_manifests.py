@@ -19,7 +19,7 @@ from wasihost.runtime.names import is_runtime_name
 from wasihost.runtime.reader import manifest_from_table, read_manifest
 from wasihost.runtime.registry import find_runtime, is_shipped, manifests, runtime_names
 
-SHIPPED = ("cpython-3.11", "cpython-3.12", "cpython-3.15", "cpython-3.15-sci")
+SHIPPED = ("cpython-3.11", "cpython-3.12", "cpython-3.15", "cpython-3.15-data", "cpython-3.15-sci")
 
 
 def good() -> dict[str, Any]:
@@ -81,7 +81,9 @@ def test_every_name_is_found_with_its_slice(name: str) -> None:
     found = find_runtime(name)
     assert found.name == name == found.slice.runtime
     assert found.slice in found.manifest.slices
-    assert found.slice.name == {"cpython-3.15": "core", "cpython-3.15-sci": "sci"}.get(name, "full")
+    assert found.slice.name == {
+        "cpython-3.15": "core", "cpython-3.15-data": "data", "cpython-3.15-sci": "sci",
+    }.get(name, "full")  # fmt: skip
     assert is_shipped(name)
 
 
@@ -92,6 +94,10 @@ def test_the_default_slice_names_what_it_lacks_and_where_it_is() -> None:
     assert not core.is_whole
     assert sci.is_whole
     assert sci.missing == ()
+    data = find_runtime("cpython-3.15-data").slice
+    assert {*data.missing, "numpy", "pandas", "patsy"} == set(core.missing)
+    assert {*data.missing_packages, "numpy", "pandas", "patsy"} == set(core.missing_packages)
+    assert data.instead == sci.runtime
 
 
 def test_landmarks_are_both_ends_of_every_range() -> None:
@@ -105,6 +111,7 @@ def test_landmarks_are_both_ends_of_every_range() -> None:
     )
     assert part.landmarks == {0: "a", 9: "b", 20: "c"}
     assert find_runtime("cpython-3.15").slice.landmarks[8432] == "times"
+    assert find_runtime("cpython-3.15-data").slice.landmarks[71681] == "slamc3_"
     assert find_runtime("cpython-3.12").slice.landmarks == {}
 
 
@@ -139,7 +146,13 @@ def test_every_public_name_is_there() -> None:
         ("cpython-3.15-core", ("no runtime",)),
         ("../runtimes/cpython-3.15", ("no runtime",)),
         ("README", ("no runtime",)),
-        ("", ("no runtime ''", "known are cpython-3.11, cpython-3.12, cpython-3.15, cpython-3.15-sci")),
+        (
+            "",
+            (
+                "no runtime ''",
+                "known are cpython-3.11, cpython-3.12, cpython-3.15, cpython-3.15-data, cpython-3.15-sci",
+            ),
+        ),
         ("a\nb\x1b[2J", ("no runtime 'a\\nb\\x1b[2J'",)),
         ("a\0b", ("no runtime 'a\\x00b'",)),
         ("x" * 5000, ("no runtime",)),
