@@ -102,7 +102,9 @@ def _run(line: Line) -> int:
     # Read before anything is installed: what is wrong with a script is told at once. And behind the walls, no file can
     # be opened any more.
     program = make_program(
-        **{**DEFAULTS, **_arguments(line, asked.launcher), **listeners}, limits=limits, env=dict(check_env(granted.make_env() | env))
+        **{**DEFAULTS, **_arguments(line, asked.launcher), **listeners},
+        limits=limits,
+        env=dict(check_env(granted.make_env() | env)),
     )
     _import_what_comes_after(given)
     runner = _enclosed(given, [*granted.preopens, *preopens], limits, asked)
