@@ -214,13 +214,11 @@ class WorkerProcess:
         try:
             try:
                 if not self._wire.is_quiet():
-                    raise WorkerLostError
+                    return self._lost(control)
                 if not self._send(job, until):
                     return EXPIRED.end()
             except WireClosedError:
-                if control.expired:
-                    return EXPIRED.end()
-                raise WorkerLostError from None
+                return self._lost(control)
             look = math.inf if job.watch is None else time.monotonic() + FIRST_LOOK_SECONDS
             while True:
                 frame = self._wire.receive(limit, until=min(until, look, time.monotonic() + SLICE_SECONDS))
@@ -257,6 +255,15 @@ class WorkerProcess:
             return self._death(control)
         except (WireError, messages.DecodeError):
             return End(Ending.HOST_FAILED, "the worker said something that makes no sense")
+
+    @staticmethod
+    def _lost(control: Control) -> End:
+        """Say how a run ended that never began; unless it was stopped, another worker can make it."""
+        if control.cancelled:
+            return CANCELLED.end()
+        if control.expired:
+            return EXPIRED.end()
+        raise WorkerLostError
 
     @staticmethod
     def _failed(message: messages.Failed) -> End:

@@ -105,12 +105,15 @@ def test_ctrl_c_while_the_next_one_is_started(located: Located, monkeypatch: pyt
     assert not nursery._growing
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("error", [EngineError("no"), OSError(24, "Too many open files"), ZeroDivisionError()])
-def test_a_spare_one_that_does_not_start_is_tried_again(located: Located, error: Exception) -> None:
+def test_a_spare_one_that_does_not_start_is_tried_again(
+    located: Located, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # what nobody foresaw is told there
     Fake.fail = error
     nursery._grow(located)
     assert wait_for(lambda: not nursery._growing)
+    assert wait_for(lambda: "wasihost-spare" not in {thread.name for thread in threading.enumerate()})
     assert nursery._spare == {}
     Fake.fail = None
     nursery._grow(located)

@@ -500,6 +500,18 @@ def test_cancelling(when: str) -> None:
     control.cancel()  # more than once, and after the end
 
 
+def test_cancelled_before_a_run_whose_worker_is_gone_already() -> None:
+    """Killing is faster than sending, now and then."""
+    worker = start_ready("hear()")
+    control = Control()
+    control.cancel()
+    worker.kill()
+    assert is_dead(worker)
+    assert worker.run(job(), control).end.ending is Ending.CANCELLED
+    with pytest.raises(WorkerLostError):  # without that, another worker can make the run
+        worker.run(job(), Control())
+
+
 def test_cancelled_after_its_last_word_a_worker_serves_nobody_else() -> None:
     worker = start_ready("hear(); say(Output(stream=1, data=b'x')); say(done()); time.sleep(60)")
     control = Control()
