@@ -64,7 +64,7 @@ def in_shell(command: str, tree: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_there_are_examples_of_each_kind() -> None:
-    assert (len(blocks("sh")), len(blocks("console")), len(blocks("python"))) == (2, 1, 4)
+    assert (len(blocks("sh")), len(blocks("console")), len(blocks("python"))) == (2, 2, 6)
     assert len(examples()) >= 6
 
 
