@@ -176,3 +176,19 @@ def test_built_files_can_be_removed(copy: Path) -> None:
     assert store.remove_built(find_runtime(NAME)) > size
     assert not is_ready(find_runtime(NAME))
     assert list((copy / "compiled").iterdir()) == []
+
+
+def test_looking_for_one_image_leaves_the_notes_on_others(copy: Path) -> None:
+    store.locate(NAME, metered=True)
+    (note,) = (copy / "images").glob(f"{NAME}@base.*.ready.json")
+    with pytest.raises(errors.UnknownImageError):
+        store.locate(NAME, "nothing", metered=True)
+    assert note.exists()
+
+
+def test_removing_a_runtime_leaves_what_is_called_alike(copy: Path) -> None:
+    kept = copy / "images" / f"{NAME}-base-base-{'0' * 16}"
+    kept.mkdir()
+    store.remove_built(find_runtime(NAME))
+    assert kept.is_dir()
+    assert not list((copy / "images").glob(f"{NAME}-base-{'[0-9a-f]' * 16}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,10 @@ GRACE_SECONDS: Final = 0.25
 """How long a stopped guest may take to leave a host call before its thread is abandoned."""
 
 
+LEAVING_SECONDS: Final = 0.1
+"""How long a thread that Python has done with may still be on its way out."""
+
+
 class Direct:
     """Makes runs on threads of this process."""
 
@@ -49,9 +54,8 @@ class Direct:
             EngineError: The process has other threads, which Landlock would not hold.
         """
         from wasihost.containment.walls.enclosure import Enclosure, enclose
-        from wasihost.containment.walls.kernel import thread_count
 
-        if (thread_count() or 1) != 1:
+        if not _is_alone():
             raise EngineError("this process has several threads already: enclose it first of all, or use workers")
         standing = enclose(
             Enclosure(
@@ -144,6 +148,18 @@ class Direct:
 
     def close(self) -> None:
         """Nothing is held that others do not share."""
+
+
+def _is_alone() -> bool:
+    """Whether this process has one thread; the kernel counts one that was joined for a moment longer."""
+    from wasihost.containment.walls.kernel import thread_count
+
+    until = time.monotonic() + LEAVING_SECONDS
+    while (thread_count() or 1) != 1:
+        if time.monotonic() >= until or threading.active_count() > 1:
+            return False
+        time.sleep(0.0002)
+    return True
 
 
 def _own_output_bytes() -> int:

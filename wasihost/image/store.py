@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -155,7 +156,8 @@ def locate(name: str, image: str = "base", *, metered: bool, progress: Progress 
     note = _note(cache, name, shipped, key)
     about = None if note is None or sound(note.compiled, "code") is None else sound(note.image, "image")
     if note is None or about is None:
-        forget(cache, name)
+        if note is not None:
+            forget(cache, name)  # it leads to files that are not sound
         ready, note = _make_ready(cache, name, shipped, metered=metered, progress=progress or SilentProgress())
         about = ready.description
     folder, libraries = note.image, _libraries(note)
@@ -258,10 +260,12 @@ def remove_built(runtime: Runtime) -> int:
     """Remove the compiled code and the images of a runtime; return how many bytes that freed."""
     cache = open_cache()
     freed = 0
+    names = "|".join(map(re.escape, runtime.slice.image_names))
+    # Other runtimes may be called by a longer name that begins with this one.
+    ours = re.compile(rf"{re.escape(runtime.name)}-(?:(?:fuel|epochs)-\d+|{names})-[0-9a-f]{{16}}")
     for kind in ("compiled", "images"):
-        for folder in cache.folder(kind).glob(f"{runtime.name}-*"):
-            rest = folder.name.removeprefix(f"{runtime.name}-")
-            if rest.startswith(("fuel-", "epochs-", *[f"{image}-" for image in runtime.slice.image_names])):
+        for folder in cache.folder(kind).iterdir():
+            if ours.fullmatch(folder.name):
                 freed += cache.remove_folder(folder)
     forget(cache, runtime.name)
     return freed
