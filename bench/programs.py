@@ -246,8 +246,8 @@ HOSTILE = (
     Kind("deep recursion", 1, _crash(_RECURSION, "the native stack overflowed")),
     Kind("forged reply", 1, _crash(_FORGERY, "the guest named memory that it does not have")),
 )
-CANCELLED = Kind("cancelled", 1, _late("while True: pass"), cancels=True)
-"""Drawn among the hostile ones for callers that can cancel."""
+CANCELLED = Kind("cancelled", 1, _late("while True: pass"), hasty=True, cancels=True)
+"""Drawn among the hostile ones for callers that can cancel; where that comes too late, the deadline has ended it."""
 KINDS = (*(kind.name for kind in (*ORDINARY, *HOSTILE)), CANCELLED.name)
 
 
