@@ -1,4 +1,4 @@
-"""pip chooses for the guest's Python and not for the host's, builds nothing, and leaves nothing that a guest cannot use.
+"""pip chooses for the guest's Python and not for the host's, builds nothing, and leaves nothing of no use to a guest.
 
 The real pip, with wheels that are made here and no index but a folder of them.
 """

@@ -2,8 +2,8 @@
 
 pip can be told for which Python and platform to choose wheels, but it judges markers (`; sys_platform == "win32"`),
 what Python a chosen wheel says that it needs, and what is installed already by the Python that it runs on. Here it is
-told all three: the markers and the version of the guest, and the distributions that come with its build. The order is JSON: `pip` (folder to import it from), `installed` (folder with
-metadata), `markers`, `arguments`.
+told all three: the markers and the version of the guest, and the distributions that come with its build. The order is
+JSON: `pip` (folder to import it from), `installed` (folder with metadata), `markers`, `arguments`.
 """
 
 import functools
@@ -38,7 +38,7 @@ def main() -> None:
     if "py_version_info" not in inspect.signature(make_resolver).parameters:
         sys.exit(NOT_THIS_PIP)
     version = tuple(int(part) for part in environment["python_full_version"].split("."))
-    RequirementCommand.make_resolver = functools.partial(make_resolver, py_version_info=version)
+    setattr(RequirementCommand, "make_resolver", functools.partial(make_resolver, py_version_info=version))  # noqa: B010
     if "--dry-run" in order["arguments"]:
         # Older versions want a folder to install into before they choose for another platform, even if they only look;
         # and with one, they take nothing for installed.

@@ -22,9 +22,7 @@ _GOT: Final = re.compile(r"Got +(?P<found>[0-9a-f]{64})")
 _ANOTHER_PYTHON: Final = re.compile(
     r"Package '(?P<name>[^']+)' requires a different Python: \S+ not in '(?P<range>[^']+)'"
 )
-_IGNORED: Final = re.compile(
-    r"Ignored the following versions that require a different python version: (?P<versions>.+)"
-)
+_IGNORED: Final = re.compile(r"Ignored the following versions that require a different python version: (?P<list>.+)")
 _UNPINNED: Final = re.compile(r"^    (?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)[^\n]*$", re.MULTILINE)
 _UNREACHABLE: Final = (
     "NewConnectionError",
@@ -69,7 +67,7 @@ def _cause(log: str, wanted: Sequence[Wanted], resolver: Resolver) -> PackageErr
             missing.group("requirement"),
             missing.group("versions"),
             resolver,
-            another_python=ignored.group("versions") if ignored is not None else "",
+            another_python=ignored.group("list") if ignored is not None else "",
         )
     if (other := _ANOTHER_PYTHON.search(log)) is not None:
         return PackageError(
