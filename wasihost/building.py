@@ -19,11 +19,11 @@ from wasihost.image.named import PACKAGES, PACKAGES_GUEST, NamedImage, describe_
 from wasihost.image.packages.wanted import read_wanted
 from wasihost.image.protocol import MESSAGE_BYTES, ImageReply, ImageRequest, Request, read_image_reply
 from wasihost.image.sound import sound
-from wasihost.image.store import Located, load, locate
+from wasihost.image.store import Located, locate
 from wasihost.limits import UNMETERED, WASM_PAGE_BYTES, Limits
 from wasihost.progress import Progress, SilentProgress
 from wasihost.result import Outcome, RunResult
-from wasihost.runner import CONTAINMENTS, metered, shared_ready
+from wasihost.runner import CONTAINMENTS, metered, own_ready, shared_ready
 from wasihost.runtime.cache import open_cache
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def _carrier(
         if containment == "in-process":
             from wasihost.containment.direct import Direct
 
-            yield Direct(shared_ready(base) if spares else load(base), grants)
+            yield Direct(shared_ready(base) if spares else own_ready(base), grants)
             return
         from wasihost.containment.pool import Pool
 

@@ -5,10 +5,12 @@ Limits and environment come with each program, so that one runner can serve sand
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from wasihost.containment.direct import Direct
     from wasihost.containment.launchers import Launcher
     from wasihost.containment.pool import Pool
+    from wasihost.engine.code import Code
     from wasihost.image.store import Located, Ready
     from wasihost.progress import Progress
     from wasihost.result import RunResult
@@ -38,7 +41,10 @@ Containment = Literal["process", "in-process"]
 CONTAINMENTS: Final = ("process", "in-process")
 MAX_WORKERS: Final = 1024
 
-_ready: dict[Located, Ready] = {}
+MAX_READY: Final = 8
+"""Images of which a process keeps one that nobody uses just now; those of users can be built without end."""
+
+_ready: OrderedDict[Located, Ready] = OrderedDict()
 _ready_lock = threading.Lock()
 
 
@@ -51,9 +57,28 @@ def shared_ready(located: Located) -> Ready:
         with _ready_lock:
             ready = _ready.get(located)
             if ready is None:
-                ready = _ready[located] = load(located)
+                ready = _ready[located] = load(located, code=_loaded_code(located))
+                while len(_ready) > MAX_READY:
+                    _ready.popitem(last=False)
+    with contextlib.suppress(KeyError):  # another thread may have made room at this moment
+        _ready.move_to_end(located)
     ready.code.engine.check_process()
     return ready
+
+
+def own_ready(located: Located) -> Ready:
+    """Load an image that nobody shares, with the code that all share."""
+    from wasihost.image.store import load
+
+    with _ready_lock:
+        code = _loaded_code(located)
+    return load(located, code=code)
+
+
+def _loaded_code(located: Located) -> Code | None:
+    """The code is the same for all images of a runtime."""
+    same = (located.compiled, located.metered)
+    return next((ready.code for other, ready in _ready.items() if (other.compiled, other.metered) == same), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

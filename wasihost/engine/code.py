@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections.abc import Sequence
 from ctypes import byref, c_void_p
 from pathlib import Path
@@ -29,31 +30,38 @@ class Code:
         EngineError: The file does not fit this engine, or the module imports something that nobody provides.
     """
 
-    __slots__ = ("_linker", "_module", "engine", "pre")
+    __slots__ = ("__weakref__", "_finalizer", "engine", "pre")
 
     def __init__(self, engine: Engine, path: Path) -> None:
         self.engine = engine
-        self._module = engine.load(path)
-        self._linker: int = lib.wasmtime_linker_new(engine.pointer)
-        lib.wasmtime_linker_allow_shadowing(self._linker, True)
-        check(lib.wasmtime_linker_define_wasi(self._linker), "cannot define WASI")
+        compiled = engine.load(path)
+        linker: int = lib.wasmtime_linker_new(engine.pointer)
+        lib.wasmtime_linker_allow_shadowing(linker, True)
+        check(lib.wasmtime_linker_define_wasi(linker), "cannot define WASI")
         for (module, name), (_, parameters) in SHADOWS.items():
             results = 0 if (module, name) in NO_RESULT else 1
-            _define(self._linker, (module, name), _CALLBACKS[module, name], parameters, results)
+            _define(linker, (module, name), _CALLBACKS[module, name], parameters, results)
         pre = c_void_p()
         check(
-            lib.wasmtime_linker_instantiate_pre(self._linker, self._module, byref(pre)),
+            lib.wasmtime_linker_instantiate_pre(linker, compiled, byref(pre)),
             "the module needs something that wasihost does not give",
         )
-        self.pre = pre.value
+        self.pre: int | None = pre.value
+        # Guests hold on to their code, so nothing of it is in use when this is.
+        self._finalizer = weakref.finalize(self, _free, engine, pre.value or 0, linker, compiled)
+        self._finalizer.atexit = False
 
     def close(self) -> None:
         """Free the code; guests made from it must be closed before."""
-        if self.pre is not None:
-            lib.wasmtime_instance_pre_delete(self.pre)
-            lib.wasmtime_linker_delete(self._linker)
-            lib.wasmtime_module_delete(self._module)
-            self.pre = None
+        self._finalizer()
+        self.pre = None
+
+
+def _free(engine: Engine, pre: int, linker: int, module: int) -> None:
+    if engine.is_of_this_process():  # in a forked child a thread that is not there may hold a lock of the library
+        lib.wasmtime_instance_pre_delete(pre)
+        lib.wasmtime_linker_delete(linker)
+        lib.wasmtime_module_delete(module)
 
 
 def _define(

@@ -47,10 +47,14 @@ class Engine:
         Raises:
             EngineError: This process was forked after the engine was made.
         """
-        if os.getpid() != self._pid:
+        if not self.is_of_this_process():
             raise EngineError(
                 "this process was forked after wasihost was first used: use the 'spawn' start method, or fork before"
             )
+
+    def is_of_this_process(self) -> bool:
+        """Whether the engine was made in this process, and not before a fork."""
+        return os.getpid() == self._pid
 
     def compile(self, module: bytes) -> bytes:
         """Compile a wasm module to native code, as bytes that `load` takes from a file.

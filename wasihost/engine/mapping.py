@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -80,11 +81,13 @@ class MappedImage:
         layout: What lies where in it.
     """
 
-    __slots__ = ("_copy", "_descriptor", "layout")
+    __slots__ = ("__weakref__", "_copy", "_descriptor", "_finalizer", "layout")
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self.layout = layout
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+        self._finalizer = weakref.finalize(self, os.close, self._descriptor)
+        self._finalizer.atexit = False
         self._copy: bytes | None = None
         if os.fstat(self._descriptor).st_size != layout.memory_bytes:
             self.close()
@@ -113,6 +116,5 @@ class MappedImage:
 
     def close(self) -> None:
         """Close the file; guests that were made from it keep their memory."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._finalizer()
+        self._descriptor = -1

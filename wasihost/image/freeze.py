@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ class _Boot:
         self._saved_globals = saved_globals
         self._libraries = libraries
         self._empty_folder = empty_folder
-        self._looks: list[tuple[bytes, int]] = []  # the output buffer object, and where the marker was
+        self._looks: list[bytes] = []  # the memory while the output buffer is in known states
 
     def run(self, script: str) -> Frozen:
         directories = list(self._libraries)
@@ -168,10 +169,9 @@ class _Boot:
                 guest.stop = Stop(Ending.FROZEN, "")
                 raise GuestStoppedError
             return
-        # The harness rings with its mailbox's command set; where the mailbox is, it says only at the end. The marker
-        # alone is enough to find the buffer, and the object that points to it is looked up afterwards.
-        memory = ctypes.string_at(guest.memory_address(), guest.memory_bytes())
-        self._looks.append((memory, memory.find(MARKER)))
+        # The harness rings with its mailbox's command set; where the mailbox is, it says only at the end. Markers are
+        # enough to find the buffer, and the object that points to it is looked up afterwards.
+        self._looks.append(ctypes.string_at(guest.memory_address(), guest.memory_bytes()))
 
     @staticmethod
     def _said(guest: Guest) -> bytes | None:
@@ -213,13 +213,14 @@ class _Boot:
 
         `write_end` is the only 64-bit field that was 301, then 701, then -1; `write_pos` lies before it and was 0.
         """
-        if len(self._looks) < 3 or self._looks[0][1] < 0:
+        if len(self._looks) < 3:
             return None
         start, size = int(told["buffer"]), int(told["buffer_size"])
-        (first, marker), (second, _), (third, _) = self._looks[:3]
+        first, second, third = self._looks[:3]
+        markers = {match.start() for match in re.finditer(MARKER, first)}  # the text that was written is there too
         pointer_at = end_at = None
         for at in range(start, start + size - 7, 4):
-            if struct.unpack_from("<I", first, at)[0] == marker and pointer_at is None:
+            if struct.unpack_from("<I", first, at)[0] in markers and pointer_at is None:
                 pointer_at = at
             if [struct.unpack_from("<q", look, at)[0] for look in (first, second, third)] == [301, 701, -1]:
                 end_at = at

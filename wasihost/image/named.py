@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ PACKAGES: Final = "packages"
 """Folder of an image that holds them."""
 KEPT_SECONDS: Final = 24 * 3600.0
 """How long the folder of an image stays that another one has taken the name of."""
+_SHORT: Final = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,8 @@ def find_named(cache: Cache, runtime: object, name: object) -> NamedImage | None
         inner = said["folder"]
     except (FileNotFoundError, KeyError, TypeError, ValueError):
         return None
-    if not isinstance(inner, str) or not inner.startswith(f"{runtime}@{name}-") or "/" in inner:
+    prefix = f"{runtime}@{name}-"
+    if not isinstance(inner, str) or not inner.startswith(prefix) or not _SHORT.fullmatch(inner, len(prefix)):
         return None
     return NamedImage(runtime=str(runtime), name=str(name), folder=cache.folder("named") / inner)
 
@@ -164,6 +167,10 @@ def publish_named(cache: Cache, runtime: str, name: str, staged: Path, whole: di
     """
     folder = cache.folder("named") / f"{runtime}@{name}-{short(json.dumps(whole))}"
     cache.publish_folder(staged, folder)
+    before = find_named(cache, runtime, name)
+    if before is not None:
+        with contextlib.suppress(OSError):
+            os.utime(before.folder)  # its day begins now
     cache.write_file(_pointer(cache, runtime, name), json.dumps({"folder": folder.name}).encode())
     sweep_named(cache)
     return NamedImage(runtime=runtime, name=name, folder=folder)

@@ -75,13 +75,30 @@ def layout_of(stored: dict[str, Any]) -> Layout:
         KeyError: Something is missing. TypeError, ValueError: something is of another type.
     """
     output = stored["output"]
+    slots = stored["slots"]
+    if not isinstance(slots, list):
+        raise TypeError("slots")
     return Layout(
-        memory_bytes=int(stored["memory_bytes"]),
-        entry=int(stored["entry"]),
-        entry_index=int(stored["entry_index"]),
-        mailbox=int(stored["mailbox"]),
-        slots=tuple(int(slot) for slot in stored["slots"]),
-        slot_bytes=int(stored["slot_bytes"]),
-        globals=tuple((str(name), str(kind), int(value)) for name, kind, value in stored["globals"]),
-        output=OutputBuffer(**output) if output is not None else None,
+        memory_bytes=_integer(stored["memory_bytes"]),
+        entry=_integer(stored["entry"]),
+        entry_index=_integer(stored["entry_index"]),
+        mailbox=_integer(stored["mailbox"]),
+        slots=tuple(_integer(slot) for slot in slots),
+        slot_bytes=_integer(stored["slot_bytes"]),
+        globals=tuple((_text(name), _text(kind), _integer(value)) for name, kind, value in stored["globals"]),
+        output=OutputBuffer(**{name: _integer(place) for name, place in output.items()})
+        if output is not None
+        else None,
     )
+
+
+def _integer(stored: object) -> int:
+    if type(stored) is not int:  # the engine computes with it
+        raise TypeError(f"{stored!r} is no whole number")
+    return stored
+
+
+def _text(stored: object) -> str:
+    if not isinstance(stored, str):
+        raise TypeError(f"{stored!r} is no text")
+    return stored

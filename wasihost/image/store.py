@@ -175,15 +175,21 @@ def locate(name: str, image: str = "base", *, metered: bool, progress: Progress 
     )
 
 
-def load(located: Located) -> Ready:
+def load(located: Located, *, code: Code | None = None) -> Ready:
     """Load what `locate` found.
+
+    Args:
+        located: What is to be loaded.
+        code: Its code, if it is loaded already.
 
     Raises:
         EngineError: It is not there any more, or not as it was written.
     """
     from wasihost.engine.engine import shared_engine
 
-    code, loaded = _load_code(shared_engine(metered=located.metered), located.compiled), _load_image(located.image)
+    if code is None:
+        code = _load_code(shared_engine(metered=located.metered), located.compiled)
+    loaded = _load_image(located.image)
     if code is None or loaded is None:
         raise EngineError(f"the files of {located.name} in the cache changed while they were used")
     return Ready(name=located.name, code=code, image=loaded[0], libraries=located.libraries, description=loaded[1])

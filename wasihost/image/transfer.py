@@ -9,15 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 import zipfile
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from wasihost.engine.snapshot import OWN_GLOBALS
 from wasihost.errors import InvalidImageError, UnusableImageError, WasiHostError
 from wasihost.image.named import PACKAGES, NamedImage, describe_files, files_of, publish_named
 from wasihost.image.sound import layout_of, sound
 from wasihost.limits import WASM_MEMORY_BYTES, WASM_PAGE_BYTES
+from wasihost.runtime.manifest import is_digest, is_inner_path
 from wasihost.runtime.names import is_image_name, is_runtime_name
 
 if TYPE_CHECKING:
@@ -34,6 +38,8 @@ _FIELDS: Final[dict[str, type]] = {
     "runtime": str, "name": str, "parent": str, "python": str, "markers": dict, "imported": list, "modules": list,
     "setup": str, "packages": list, "entropy": list, "created": str, "seconds": float, "layout": dict,
 }  # fmt: skip
+_NAME: Final = re.compile("[a-z0-9]+(?:-[a-z0-9]+)*")
+_VERSION: Final = re.compile("[A-Za-z0-9.!+_-]{1,100}")
 MAILBOX_BYTES: Final = 65536
 """Of the harness; `engine.execute` has it too, which loads Wasmtime (tested to be the same)."""
 
@@ -92,9 +98,9 @@ def import_image(path: Path, *, name: str | None, sha256: str | None) -> NamedIm
         except WasiHostError as error:
             raise InvalidImageError(f"{path.name} is no whole image: {error}") from None
         staged = work / "image"
-        _check_content(path, staged, head, base)
+        layout = _check_content(path, staged, head, base)
         (staged / DESCRIPTION).unlink()
-        about = {field: head[field] for field in _FIELDS} | {"name": own_name}
+        about = {field: head[field] for field in _FIELDS} | {"name": own_name, "layout": asdict(layout)}
         whole = describe_files(cache, staged, about)
         if whole["file"]["sha256"] != head["sha256"]:
             raise InvalidImageError(f"{path.name} holds another memory than it says: it was damaged or edited")
@@ -112,6 +118,10 @@ def _check_file(path: Path, sha256: str | None) -> None:
 
 
 def _read_head(path: Path) -> dict[str, Any]:
+    import lzma
+    import zlib
+
+    malformed = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
     try:
         with zipfile.ZipFile(path) as archive:
             info = archive.getinfo(DESCRIPTION)
@@ -121,7 +131,7 @@ def _read_head(path: Path) -> dict[str, Any]:
                 head = json.loads(file.read(MAX_DESCRIPTION_BYTES + 1))
     except InvalidImageError:
         raise
-    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except (*malformed, OSError, KeyError, ValueError, OverflowError) as error:
         raise InvalidImageError(f"{path.name} is no exported image ({type(error).__name__})") from None
     if not isinstance(head, dict) or head.get("format") != FORMAT or not isinstance(head.get("sha256"), str):
         raise InvalidImageError(f"{path.name} is no exported image of this version")
@@ -142,6 +152,7 @@ def _check_lists(path: Path, head: dict[str, Any]) -> None:
         and set(package) == {*texts, "requested"}
         and all(isinstance(package[field], str) for field in texts)
         and isinstance(package["requested"], bool)
+        and _can_be_locked(package)
         for package in head["packages"]
     )
     entropy_fits = all(
@@ -152,6 +163,17 @@ def _check_lists(path: Path, head: dict[str, Any]) -> None:
     markers_fit = all(isinstance(text, str) for pair in head["markers"].items() for text in pair)
     if not (packages_fit and entropy_fits and names_fit and markers_fit):
         raise InvalidImageError(f"{path.name}: its description holds something of the wrong kind")
+
+
+def _can_be_locked(package: dict[str, Any]) -> bool:
+    """Whether a line of `Image.lock` is made of this that says what it seems to say."""
+    return (
+        _NAME.fullmatch(package["name"]) is not None
+        and _VERSION.fullmatch(package["version"]) is not None
+        and package["source"] in {"index", "file", "runtime"}
+        and (package["sha256"] == "" or is_digest(package["sha256"]))
+        and (package["file"] == "" or is_inner_path(package["file"]))
+    )
 
 
 def _check_kin(head: dict[str, Any], base: Located, name: str) -> None:
@@ -166,8 +188,8 @@ def _check_kin(head: dict[str, Any], base: Located, name: str) -> None:
         )
 
 
-def _check_content(path: Path, staged: Path, head: dict[str, Any], base: Located) -> None:
-    """Compare everything that the host will use with the base image that is here."""
+def _check_content(path: Path, staged: Path, head: dict[str, Any], base: Located) -> Layout:
+    """Compare everything that the host will use with the base image that is here; return the layout to use."""
     names = {entry.name for entry in staged.iterdir()}
     has_packages = PACKAGES in names
     if names - {PACKAGES} != {DESCRIPTION, MEMORY} or (has_packages and not (staged / PACKAGES).is_dir()):
@@ -175,13 +197,22 @@ def _check_content(path: Path, staged: Path, head: dict[str, Any], base: Located
     own = sound(base.image, "image") or {}
     try:
         layout, expected = layout_of(head["layout"]), layout_of(own["layout"])
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise InvalidImageError(f"{path.name}: its description of the memory makes no sense") from None
     size = (staged / MEMORY).stat().st_size
     if size != layout.memory_bytes or size % WASM_PAGE_BYTES or not 0 < size <= WASM_MEMORY_BYTES:
         raise InvalidImageError(f"{path.name}: its memory has not the size that its description says")
     if not _fits(layout, expected, has_packages=has_packages):
         raise InvalidImageError(f"{path.name}: its description of the memory makes no sense")
+    return replace(layout, globals=_with_our_counters(layout, expected))
+
+
+def _with_our_counters(layout: Layout, expected: Layout) -> tuple[tuple[str, str, int], ...]:
+    """Take the build's own globals from the file, and the host's counters from the base image that is here."""
+    return tuple(
+        own if own[0].startswith(OWN_GLOBALS) else ours
+        for own, ours in zip(layout.globals, expected.globals, strict=True)
+    )
 
 
 def _fits(layout: Layout, expected: Layout, *, has_packages: bool) -> bool:

@@ -1,11 +1,13 @@
 """Runs pip on behalf of another Python than the one that it runs on: a process of its own, never imported.
 
-pip can be told for which Python and platform to choose wheels, but it judges markers (`; sys_platform == "win32"`)
-and what is installed already by the Python that it runs on. Here it is told both: the markers of the guest, and the
-distributions that come with its build. The order is JSON: `pip` (folder to import it from), `installed` (folder with
-metadata), `markers`, `arguments`.
+pip can be told for which Python and platform to choose wheels, but it judges markers (`; sys_platform == "win32"`),
+what Python a chosen wheel says that it needs, and what is installed already by the Python that it runs on. Here it is
+told all three: the markers and the version of the guest, and the distributions that come with its build. The order is
+JSON: `pip` (folder to import it from), `installed` (folder with metadata), `markers`, `arguments`.
 """
 
+import functools
+import inspect
 import json
 import sys
 
@@ -20,6 +22,7 @@ def main() -> None:
     try:
         from pip._internal.cli import cmdoptions
         from pip._internal.cli.main import main as run_pip
+        from pip._internal.cli.req_command import RequirementCommand
         from pip._vendor.packaging import markers
     except ImportError:
         sys.exit(NOT_THIS_PIP)
@@ -31,6 +34,11 @@ def main() -> None:
     markers.default_environment = lambda: dict(environment)
     if not markers.Marker(f"python_full_version == '{environment['python_full_version']}'").evaluate():
         sys.exit(NOT_THIS_PIP)
+    make_resolver = RequirementCommand.make_resolver
+    if "py_version_info" not in inspect.signature(make_resolver).parameters:
+        sys.exit(NOT_THIS_PIP)
+    version = tuple(int(part) for part in environment["python_full_version"].split("."))
+    setattr(RequirementCommand, "make_resolver", functools.partial(make_resolver, py_version_info=version))  # noqa: B010
     if "--dry-run" in order["arguments"]:
         # Older versions want a folder to install into before they choose for another platform, even if they only look;
         # and with one, they take nothing for installed.

@@ -119,8 +119,10 @@ class Resolver:
         from packaging.utils import canonicalize_name  # as everywhere here
 
         installed = work / "installed"
+        wheels = {one.name: one for one in wanted if one.wheel is not None}
         for package in self.bundled.values():
-            if package.usable:
+            # A wheel of one's own is wanted also where the build has the same version.
+            if package.usable and package.name not in wheels:
                 folder = installed / f"{package.name.replace('-', '_')}-{package.version}.dist-info"
                 folder.mkdir(parents=True)
                 (folder / "METADATA").write_bytes(package.metadata)
@@ -130,7 +132,6 @@ class Resolver:
             ["install", "--dry-run", f"--report={report}", *self._choice(), *_requirements(work, wanted)],
             work, installed, wanted,
         )  # fmt: skip
-        wheels = {one.name: one for one in wanted if one.wheel is not None}
         found = [_package(item, wheels) for item in json.loads(report.read_bytes())["install"]]
         return found, {canonicalize_name(name) for name in _SATISFIED.findall(log)}
 

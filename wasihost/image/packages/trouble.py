@@ -19,6 +19,10 @@ _FOR_ANOTHER: Final = re.compile(r"(?P<requirement>.+?) \(from (?P<by>.+)\)")
 _CONFLICT: Final = re.compile(r"^The conflict is caused by:\n(?P<lines>(?:    .*\n)+)", re.MULTILINE)
 _DIGEST: Final = re.compile(r"^    (?P<name>[A-Za-z0-9._-]+)\S* .*:\n +Expected sha256 (?P<wanted>\w+)", re.MULTILINE)
 _GOT: Final = re.compile(r"Got +(?P<found>[0-9a-f]{64})")
+_ANOTHER_PYTHON: Final = re.compile(
+    r"Package '(?P<name>[^']+)' requires a different Python: \S+ not in '(?P<range>[^']+)'"
+)
+_IGNORED: Final = re.compile(r"Ignored the following versions that require a different python version: (?P<list>.+)")
 _UNPINNED: Final = re.compile(r"^    (?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)[^\n]*$", re.MULTILINE)
 _UNREACHABLE: Final = (
     "NewConnectionError",
@@ -38,6 +42,10 @@ SHOWN_VERSIONS: Final = 3
 
 def explain(log: str, wanted: Sequence[Wanted], resolver: Resolver) -> PackageError:
     """Return the error that says what pip could not do."""
+    return PackageError(_printable(str(_cause(log, wanted, resolver))))  # names and versions are the index's word
+
+
+def _cause(log: str, wanted: Sequence[Wanted], resolver: Resolver) -> PackageError:
     if any(mark in log for mark in _NO_SPACE):
         return PackageError("there is no room for the packages: make some, or set WASIHOST_CACHE_DIR to a larger disk")
     if "DO NOT MATCH THE HASHES" in log:
@@ -50,9 +58,23 @@ def explain(log: str, wanted: Sequence[Wanted], resolver: Resolver) -> PackageEr
         return left_out
     if (conflict := _CONFLICT.search(log)) is not None:
         return PackageError(f"these packages cannot be had together: {_joined(conflict.group('lines'))}")
-    if (missing := _NONE_FITS.search(log)) is not None:
-        return _none_fits(missing.group("requirement"), missing.group("versions"), resolver)
-    if any(mark in log for mark in _UNREACHABLE):
+    unreachable = any(mark in log for mark in _UNREACHABLE)
+    missing = _NONE_FITS.search(log)
+    # What cannot be asked for is not there either, pip says.
+    if missing is not None and not (unreachable and missing.group("versions") == "none"):
+        ignored = _IGNORED.search(log)
+        return _none_fits(
+            missing.group("requirement"),
+            missing.group("versions"),
+            resolver,
+            another_python=ignored.group("list") if ignored is not None else "",
+        )
+    if (other := _ANOTHER_PYTHON.search(log)) is not None:
+        return PackageError(
+            f"{other.group('name')} needs Python {other.group('range')}, and {resolver.runtime} has Python "
+            f"{resolver.python_version}"
+        )
+    if unreachable:
         return PackageError("the configured Python index cannot be reached: check the network and the proxy settings")
     if "ResolutionImpossible" in log:
         names = ", ".join(one.said for one in wanted)
@@ -72,9 +94,11 @@ def _wrong_digest(log: str) -> PackageError:
 def _left_out(log: str, wanted: Sequence[Wanted], resolver: Resolver) -> PackageError | None:
     """A package that another slice of the same build has, asked for or needed."""
     asked = {one.name for one in wanted}
-    text = log.lower()
+    # Only where pip says what it could not do: names are everyday words too, and parts of other names.
+    lines = [line for line in log.lower().splitlines() if line.startswith("error:") or " depends on " in line]
+    text = re.sub(r"[-_.]+", "-", "\n".join(lines))
     for name, package in sorted(resolver.bundled.items(), key=lambda item: item[0] not in asked):
-        if package.usable or not (name in asked or re.search(rf"\b{re.escape(name)}\b", text)):
+        if package.usable or not (name in asked or re.search(rf"(?<![a-z0-9-]){re.escape(name)}(?![a-z0-9-])", text)):
             continue
         return PackageError(
             f"{name} needs native code, which {resolver.runtime} leaves out: use the runtime {resolver.instead}, "
@@ -83,7 +107,7 @@ def _left_out(log: str, wanted: Sequence[Wanted], resolver: Resolver) -> Package
     return None
 
 
-def _none_fits(requirement: str, versions: str, resolver: Resolver) -> PackageError:
+def _none_fits(requirement: str, versions: str, resolver: Resolver, *, another_python: str) -> PackageError:
     from packaging.utils import canonicalize_name
 
     by = ""
@@ -95,6 +119,12 @@ def _none_fits(requirement: str, versions: str, resolver: Resolver) -> PackageEr
         return PackageError(
             f"{requirement}{by} cannot be had: {resolver.runtime} has {name} {package.version} linked in, and another "
             "one would need native code"
+        )
+    if versions == "none" and another_python:
+        newest = "; ".join(another_python.split("; ")[-SHOWN_VERSIONS:]).replace(" Requires-Python ", " needs ")
+        return PackageError(
+            f"no version of {name} fits {requirement}{by} and Python {resolver.python_version} of {resolver.runtime}: "
+            f"{newest}"
         )
     if versions == "none":
         return PackageError(_why_none(name, requirement, by, resolver))
@@ -137,4 +167,8 @@ def _last_words(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
     words = (errors or lines or ["it said nothing"])[-1]
-    return "".join(c if c.isprintable() else "?" for c in words)[:300]
+    return words[:300]
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)

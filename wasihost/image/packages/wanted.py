@@ -12,7 +12,7 @@ from typing import Final
 from wasihost.errors import InvalidImageError, PackageError
 
 MAX_PACKAGES: Final = 500
-_HASH: Final = re.compile(r"\s+--hash=sha256:([0-9a-f]{64})")
+_HASH: Final = re.compile(r"\s+--hash=sha256:([0-9a-f]{64})(?!\S)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +81,12 @@ def _read_requirement(said: str) -> Wanted:
         ) from None
     if requirement.url is not None:
         raise InvalidImageError(f"{said!r} names an address: download the wheel, and give its path")
-    if any(character in bare for character in "\r\n\\"):
-        raise InvalidImageError(f"{said!r} is no requirement of one line")
+    # pip joins lines at a backslash, and puts variables of the environment in the place of ${NAME}.
+    if any(character in bare for character in "\r\n\\$"):
+        raise InvalidImageError(f"{said!r} is no requirement of one line and plain text")
+    versions = [*requirement.specifier]
+    if digests and not (len(versions) == 1 and versions[0].operator == "==" and "*" not in versions[0].version):
+        raise InvalidImageError(f"{said!r} has a digest, which belongs to one version: say which, as in jinja2==3.1.6")
     line = " ".join([str(requirement), *[f"--hash=sha256:{digest}" for digest in digests]])
     return Wanted(name=canonicalize_name(requirement.name), line=line, said=bare, pinned=bool(digests))
 
