@@ -59,21 +59,6 @@ def test_tempfile_works_with_a_scratch_folder(default_run: Callable[..., RunResu
     assert (result.exit_code, result.stdout) == (0, "1 /tmp\n"), result.stderr
 
 
-def test_makedirs_of_a_granted_folder_asks_for_the_root(default_run: Callable[..., RunResult]) -> None:
-    preopens = [Scratch("/out")]
-    result = default_run("import os\nos.makedirs('/out', exist_ok=True)", preopens=preopens)
-    assert result.error is not None
-    assert (result.error.type, result.error.message) == (
-        "FileNotFoundError",
-        "[Errno 44] No such file or directory: '/'",
-    )
-    code = (
-        "import os, pathlib\npathlib.Path('/out').mkdir(parents=True, exist_ok=True)\n"
-        "os.makedirs('/out/a/b', exist_ok=True)\nos.listdir('/out')"
-    )
-    assert default_run(code, preopens=preopens).check().value == ["a"]
-
-
 def test_freeing_very_deep_lists_crashes_the_guest_and_not_the_host(default_run: Callable[..., RunResult]) -> None:
     code = "x = None\nfor _ in range({}):\n    x = [x]\ndel x\nprint('freed')"
     deep = default_run(code.format(200_000), limits=Limits(deadline_seconds=30.0))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wasihost import Denial, Preopen
+from wasihost import Denial, Preopen, Scratch
 
 
 def test_names_of_code(run: Any) -> None:
@@ -163,3 +163,24 @@ def test_processes_cannot_be_made(run: Any, python_version: tuple[int, int]) -> 
     parallel = run("import multiprocessing\nmultiprocessing.Process(target=print).start()")
     expected = "AttributeError" if python_version == (3, 15) else "ModuleNotFoundError"
     assert (parallel.exit_code, parallel.error.type) == (1, expected)
+
+
+def test_makedirs_finds_a_granted_folder(run: Any) -> None:
+    code = """
+import os, pathlib
+os.makedirs("/out", exist_ok=True)
+os.makedirs("/deep/er/a", exist_ok=True)
+os.makedirs("/out/a/b", mode=0o700)
+pathlib.Path("/out").mkdir(parents=True, exist_ok=True)
+try:
+    os.makedirs("/out")
+except FileExistsError as error:
+    exists = error.filename
+try:
+    os.makedirs("/elsewhere", exist_ok=True)
+except OSError as error:
+    elsewhere = error.filename
+[exists, elsewhere, os.listdir("/out"), os.listdir("/deep/er")]
+"""
+    result = run(code, preopens=[Scratch("/out"), Scratch("/deep/er")])
+    assert result.check().value == ["/out", "/", ["a"], ["a"]]

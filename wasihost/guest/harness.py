@@ -17,6 +17,7 @@ import ast
 import atexit
 import builtins
 import codeop  # noqa: F401 - part of every image
+import errno
 import gc
 import io
 import json
@@ -650,6 +651,24 @@ def adapt_asyncio():
     selector.select = select
 
 
+def adapt_makedirs():
+    """Let `os.makedirs("/out", exist_ok=True)` see that a granted folder is there.
+
+    It asks for the folder above first, which is "/", and no such folder was granted.
+    """
+    original = os.makedirs
+
+    def makedirs(name, mode=0o777, exist_ok=False, **more):
+        if os.path.isdir(name):
+            if exist_ok:
+                return
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(name))
+        original(name, mode, exist_ok, **more)
+
+    makedirs.__doc__, makedirs.__module__ = original.__doc__, original.__module__
+    os.makedirs = makedirs
+
+
 def import_modules(names):
     imported = []
     for name in names:
@@ -673,6 +692,7 @@ def boot(modules, required, setup, missing_modules):
     sys.stdout = sys.__stdout__ = own_stdout = open_stdout()
     imported = import_modules(modules)
     adapt_asyncio()
+    adapt_makedirs()
     for name in required:
         __import__(name)
         imported.append(name)
