@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import re
@@ -12,22 +13,28 @@ from pathlib import Path
 
 import pytest
 
-from wasihost import Preopen, run_wasm_python
+from wasihost import Image, Preopen, errors, run_wasm_python
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 
 
-def started(name: str, *args: object) -> str:
-    """Run an example; return what it printed."""
-    done = subprocess.run(
+def run(name: str, *args: object) -> subprocess.CompletedProcess[str]:
+    """Run an example as a reader does."""
+    return subprocess.run(
         [sys.executable, str(EXAMPLES / name), *map(str, args)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
+        timeout=600,
     )
+
+
+def started(name: str, *args: object) -> str:
+    """Run an example that says nothing on standard error; return what it printed."""
+    done = run(name, *args)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -91,3 +98,38 @@ def test_examples_use_public_names_only() -> None:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"(from|import) wasihost\.", text), path.name
         assert '\nif __name__ == "__main__":\n' in text, path.name
+
+
+PAGE = """\
+<!doctype html>
+<title>Sales of the week</title>
+<h1>Sales of the week</h1>
+<table>
+  <tr><td>Harbour</td><td align="right">1,234.50</td></tr>
+  <tr><td>Old &amp; new town</td><td align="right">99.99</td></tr>
+  <tr><td>&lt;script&gt;</td><td align="right">12.00</td></tr>
+  <tr><th>all</th><th align="right">1,346.49</th></tr>
+</table>
+"""
+HOSTILE = [
+    "a hostile template: out of fuel, the run used up its fuel of 20000000000 instructions",
+    "a hostile template: exited, FileNotFoundError",
+]
+
+
+def test_the_report_of_a_stranger_s_template(tmp_path: Path) -> None:
+    def forget() -> None:
+        with contextlib.suppress(errors.UnknownImageError):
+            Image.find("jinja-report").remove()
+
+    forget()
+    try:
+        first, second = run("jinja_report.py"), run("jinja_report.py", tmp_path / "page.html")
+    finally:
+        forget()
+    assert (first.returncode, first.stdout.strip()) == (0, PAGE.strip()), first.stderr
+    built, *rest = first.stderr.splitlines()
+    assert re.fullmatch(r"built the image jinja-report in \d+\.\d s:", built)
+    assert rest == ["  jinja2 3.1.6 (runtime)", "  markupsafe 3.0.4 (runtime)", *HOSTILE]
+    assert (second.returncode, second.stdout, second.stderr.splitlines()) == (0, "", HOSTILE)
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").strip() == PAGE.strip()
