@@ -128,7 +128,7 @@ def info(*, name: str, runtime: str, lock: bool) -> None:
         ("size", size_text(found.size_bytes)),
         ("sha256", found.sha256),
         ("modules", ", ".join(found.modules)),
-        ("set-up", f"{len(found.setup.splitlines())} lines" if found.setup else ""),
+        ("set-up", _count(len(found.setup.splitlines()), "line") if found.setup else ""),
     ]
     for label, text in lines:
         if text:
@@ -187,6 +187,10 @@ def _tell_entropy(found: Image) -> None:
     for note in found.entropy:
         step = "the set-up code" if note.step == "setup" else f"importing {one_line(note.step)}"
         click.echo(f"note      {step} drew random bytes: what it made of them is the same in every run")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _text(path: str, option: str) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "3"
 """Changes whenever the rewriting of modules, or what is stored of code and images, changes meaning."""
-_VERSION: Final = f"{__version__} {FORMAT}"
+_VERSION: Final = f"{__version__} {FORMAT} 2"  # the last number stands for what is written in a note
 MAX_WITNESSES: Final = 64
 """A runtime whose standard library is a tree of files gets no note: checking it would cost more than it saves."""
 _HERE: Final = Path(__file__).parent
@@ -79,6 +79,7 @@ def write_note(cache: Cache, runtime: str, image: str, engine_key: str, note: No
         cache.root / "custom" / f"{runtime}.toml",
         library_path(),
         _HERE / "base.py",
+        _HERE / "freeze.py",
         _HERE.parent / "guest" / "harness.py",
     }
     for host, _ in note.libraries[:1]:

@@ -96,8 +96,8 @@ def image_folder(cache: Cache, runtime: Runtime, name: str = "base") -> Path:
     Raises:
         UnknownImageError: None of that name is.
     """
-    guest = Path(__file__).parent.parent / "guest" / "harness.py"
-    base = Path(__file__).parent / "base.py"
+    here = Path(__file__).parent
+    makers = [here.parent / "guest" / "harness.py", here / "base.py", here / "freeze.py"]
     recipe = shipped_image(runtime, name)
     identity = "\n".join(
         [
@@ -108,8 +108,7 @@ def image_folder(cache: Cache, runtime: Runtime, name: str = "base") -> Path:
             *recipe.modules,
             recipe.setup,
             *[library.guest for library in runtime.slice.libraries],
-            guest.read_text("utf-8"),
-            base.read_text("utf-8"),
+            *[maker.read_text("utf-8") for maker in makers],
         ]
     )
     return cache.folder("images") / f"{runtime.name}-{name}-{short(identity)}"

@@ -152,7 +152,8 @@ def extract_nested(outer: Path, folder: Path, nested: Nested, *, work: Path) -> 
     else:
         raise MissingMemberError(f"{outer.name} has no file {nested.path!r}")
     place = folder / nested.install_as
-    place.mkdir(mode=PRIVATE_FOLDER, parents=True)
+    _make_parents(folder, place.parent)
+    place.mkdir(mode=PRIVATE_FOLDER)
     found = extract_all(work / name, place, max_bytes=nested.size_bytes, max_files=nested.files)
     if found.sha256 != nested.sha256:
         raise DigestMismatchError(

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wasihost.image.protocol import MESSAGE_BYTES, Reply, Request, decode_reply
+from wasihost.image.protocol import (
+    MESSAGE_BYTES,
+    ImageReply,
+    ImageRequest,
+    Reply,
+    Request,
+    decode_reply,
+    read_image_reply,
+)
 from wasihost.result import Denial, GuestError
 
 JSON = st.recursive(
@@ -176,3 +184,49 @@ def test_the_host_and_the_harness_agree_on_the_mailbox() -> None:
     assert f"FETCH, CALIBRATE, ENTROPY = {commands}\n" in text
     assert f"box[{execute.ANSWER}:{execute.ANSWER + 4}]" in text
     assert f"for amount in ({len(MARKER)}, 400):" in text
+
+
+# -- images -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_request_for_an_image() -> None:
+    raw = ImageRequest(library="/lib", modules=["a", "b.c"], setup=b"x = 1").encode()
+    size = int.from_bytes(raw[:4], "little")
+    assert json.loads(raw[4 : 4 + size]) == {"kind": "image", "library": "/lib", "modules": ["a", "b.c"]}
+    assert raw[4 + size :] == b"x = 1"
+
+
+def test_a_reply_of_an_image() -> None:
+    said = {"failed": "numpy", "imported": ["json", "re"], "entropy": [["uuid", 1], ["", 10]]}
+    assert read_image_reply(said) == ImageReply(
+        failed="numpy", imported=("json", "re"), entropy=(("uuid", 1), ("", 10))
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        5,
+        "x",
+        [],
+        {},
+        {"failed": None, "imported": None, "entropy": None},
+        {"failed": 5, "imported": "json", "entropy": "x"},
+        {"failed": ["x"], "imported": {"a": 1}, "entropy": {"a": 1}},
+        {"imported": [1, None, ["a"]], "entropy": [1, None, "xy", [], ["a"], ["a", "1"], [1, 1], ["a", True]]},
+        {"entropy": [["a", 1.5], ["a", 1, 1]]},
+    ],
+)
+def test_a_reply_of_an_image_that_makes_no_sense_is_empty(said: object) -> None:
+    assert read_image_reply(said) == ImageReply(failed="", imported=(), entropy=())
+
+
+def test_lone_surrogates_do_not_get_out_of_a_reply_of_an_image() -> None:
+    said = {"failed": "\ud800", "imported": ["\udfff"], "entropy": [["\ud800", 1]]}
+    assert read_image_reply(said) == ImageReply(failed="?", imported=("?",), entropy=(("?", 1),))
+
+
+@given(said=JSON)
+def test_random_replies_of_an_image(said: Any) -> None:
+    assert isinstance(read_image_reply(said), ImageReply)

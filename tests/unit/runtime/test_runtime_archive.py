@@ -20,8 +20,8 @@ from runtime_lab import raises_exactly, sha256
 
 from wasihost.errors import DigestMismatchError, DownloadError, MissingMemberError, WasiHostError
 from wasihost.runtime import archive as module
-from wasihost.runtime.archive import digest_file, digest_tree, extract_all, extract_members, is_archive
-from wasihost.runtime.manifest import Member, Tree
+from wasihost.runtime.archive import digest_file, digest_tree, extract_all, extract_members, extract_nested, is_archive
+from wasihost.runtime.manifest import Member, Nested, Tree
 
 DATA = b"some bytes\n" * 1000
 FILES = {"a/x.wasm": DATA, "a/lib/os.py": b"os", "a/lib/re/__init__.py": b"re", "b.txt": b"never asked for"}
@@ -357,3 +357,88 @@ def test_digest_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(DATA)
     found = digest_file(tmp_path / "f")
     assert (found.sha256, found.size_bytes, found.files) == (sha256(DATA), len(DATA), 1)
+
+
+# -- archives inside archives -----------------------------------------------------------------------------------------
+
+INNER = {"fonts/a.ttf": b"font" * 100, "style.txt": b"style"}
+
+
+def nested_in(tmp_path: Path, inner: bytes | None = None) -> tuple[Path, Path]:
+    """An outer archive with an inner one, and a folder for what is on the way."""
+    if inner is None:
+        inner = zipped(tmp_path / "inner.zip", INNER).read_bytes()
+    work = tmp_path / "work"
+    work.mkdir()
+    return zipped(tmp_path / "outer.zip", {"data/inner.zip": inner, "other": b""}), work
+
+
+def nested(**changes: object) -> Nested:
+    values: dict[str, object] = {
+        "member": "lib/outer.zip",
+        "path": "data/inner.zip",
+        "install_as": "data/files",
+        "sha256": listing(INNER),
+        "size_bytes": sum(map(len, INNER.values())),
+        "files": len(INNER),
+    }
+    return Nested(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("form", ["zip", "tar.gz"])
+def test_a_nested_archive_is_unpacked(tmp_path: Path, out: Path, form: str) -> None:
+    inner = MAKERS[f"a.{form}"](tmp_path / f"inner.{form}", INNER).read_bytes()
+    outer, work = nested_in(tmp_path, inner)
+    extract_nested(outer, out, nested(), work=work)
+    assert inside(out) == {f"data/files/{name}": data for name, data in INNER.items()}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in out.rglob("*") if path.is_file()} == {0o400}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in out.rglob("*") if path.is_dir()} == {0o700}
+
+
+def test_a_nested_archive_that_is_missing(tmp_path: Path, out: Path) -> None:
+    outer, work = nested_in(tmp_path)
+    with raises_exactly(MissingMemberError, "outer.zip has no file 'data/other.zip'"):
+        extract_nested(outer, out, nested(path="data/other.zip"), work=work)
+    assert inside(out) == {}
+
+
+def test_a_folder_is_no_nested_archive(tmp_path: Path, out: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as made:
+        made.mkdir("data/inner.zip")
+    with raises_exactly(MissingMemberError, "outer.zip has 'data/inner.zip' as a folder, not as a file"):
+        extract_nested(tmp_path / "outer.zip", out, nested(), work=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("inner", "error", "message"),
+    [
+        ({"style.txt": b"style"}, DigestMismatchError, f"but {listing(INNER)} is pinned"),
+        ({**INNER, "style.txt": b"stile"}, DigestMismatchError, f"but {listing(INNER)} is pinned"),
+        ({**INNER, "more": b""}, DownloadError, "holds more than 2 files"),
+        ({**INNER, "style.txt": b"longer"}, DownloadError, "unpacks to more than 405 bytes"),
+        ({"../climbed": b"x"}, DownloadError, "holds the name '../climbed', which could be written elsewhere"),
+        ({"/climbed": b"x"}, DownloadError, "holds the name '/climbed', which could be written elsewhere"),
+        ({"a": b"", "a/climbed": b""}, DownloadError, "two files would both be unpacked as 'a/climbed'"),
+    ],
+)
+def test_a_nested_archive_with_something_else(
+    tmp_path: Path, out: Path, inner: dict[str, bytes], error: type[WasiHostError], message: str
+) -> None:
+    outer, work = nested_in(tmp_path, zipped(tmp_path / "inner.zip", inner).read_bytes())
+    with raises_exactly(error, message):
+        extract_nested(outer, out, nested(), work=work)
+    assert list(tmp_path.rglob("climbed")) == []
+
+
+def test_a_nested_link_is_refused(tmp_path: Path, out: Path) -> None:
+    link = tarfile.TarInfo("link")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    outer, work = nested_in(tmp_path, tarred(tmp_path / "inner.tar", {}, extra=(link,)).read_bytes())
+    with raises_exactly(DownloadError, "holds 'link', which is neither a file nor a folder"):
+        extract_nested(outer, out, nested(), work=work)
+
+
+def test_nested_bytes_that_are_no_archive(tmp_path: Path, out: Path) -> None:
+    outer, work = nested_in(tmp_path, b"PK\x03\x04 but no more")
+    with raises_exactly(DownloadError, "cannot be read as an archive"):
+        extract_nested(outer, out, nested(), work=work)

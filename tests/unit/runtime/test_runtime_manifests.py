@@ -14,7 +14,16 @@ from runtime_lab import raises_exactly, run_python
 from wasihost import runtime
 from wasihost.errors import InvalidManifestError, UnknownRuntimeError
 from wasihost.resources import data_folder
-from wasihost.runtime.manifest import IndexSource, KeepRange, Slice, is_inner_path
+from wasihost.runtime.manifest import (
+    BASE_IMAGE,
+    IndexSource,
+    KeepRange,
+    Nested,
+    ShippedImage,
+    Slice,
+    Stdlib,
+    is_inner_path,
+)
 from wasihost.runtime.names import is_runtime_name
 from wasihost.runtime.reader import manifest_from_table, read_manifest
 from wasihost.runtime.registry import find_runtime, is_shipped, manifests, runtime_names
@@ -320,3 +329,121 @@ def test_manifests_name_the_makers_and_no_other_host() -> None:
         host for path in data_folder("runtimes").iterdir() for host in re.findall(r"//([^/)\s\"]+)", path.read_text())
     }
     assert hosts == {"github.com", "wasipython.dev"}
+
+
+# -- images, libraries, nested archives, packages that are left out ---------------------------------------------------
+
+
+def rich() -> dict[str, Any]:
+    """A manifest with everything that images need."""
+    table = good()
+    table["nested"] = [
+        {
+            "member": "lib/python399.zip",
+            "path": "fonts.zip",
+            "install_as": "fonts",
+            "sha256": "d" * 64,
+            "size_bytes": 9,
+            "files": 2,
+        }
+    ]
+    table["slices"][0]["missing_packages"] = ["numpy", "scikit-learn"]
+    table["slices"][1] |= {
+        "libraries": [{"folder": "fonts", "guest": "/usr/local/lib/fonts"}],
+        "images": [
+            {"name": "base", "summary": "with numpy", "modules": ["numpy"], "setup": "import numpy\n"},
+            {"name": "plot", "summary": "with a plot"},
+        ],
+    }
+    return table
+
+
+def test_a_manifest_with_images_reads_completely() -> None:
+    manifest = read(rich())
+    core, sci = manifest.slices
+    assert manifest.nested == (
+        Nested(
+            member="lib/python399.zip", path="fonts.zip", install_as="fonts", sha256="d" * 64, size_bytes=9, files=2
+        ),
+    )
+    assert manifest.items[-1] == manifest.nested[0]
+    assert manifest.installed_bytes == 19
+    assert core.missing_packages == ("numpy", "scikit-learn")
+    assert (core.images, core.libraries, core.image_names) == ((), (), ("base",))
+    assert core.image("base") == BASE_IMAGE
+    assert core.image("plot") is None
+    assert sci.libraries == (Stdlib(folder="fonts", guest="/usr/local/lib/fonts"),)
+    assert sci.image("base") == ShippedImage(
+        name="base", summary="with numpy", modules=("numpy",), setup="import numpy\n"
+    )
+    assert sci.image("plot") == ShippedImage(name="plot", summary="with a plot")
+    assert sci.image_names == ("base", "plot")
+
+
+def test_the_base_image_is_named_first() -> None:
+    table = rich()
+    table["slices"][1]["images"].reverse()
+    assert read(table).slices[1].image_names == ("base", "plot")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("nested", [], "nested: must be one or more tables"),
+        ("nested", {}, "nested: must be one or more tables"),
+        ("nested.0.member", "lib/other.zip", "nested: 'lib/other.zip' is not the install_as of a member"),
+        ("nested.0.member", "../x", "nested[0].member: must be a relative path without '..', not '../x'"),
+        ("nested.0.path", "/x", "nested[0].path: must be a relative path without '..', not '/x'"),
+        ("nested.0.install_as", "../x", "nested[0].install_as: must be a relative path without '..', not '../x'"),
+        ("nested.0.install_as", ".x", "members: '.x': a leading dot is ours"),
+        ("nested.0.install_as", "python.wasm", "members: two have the same install_as"),
+        ("nested.0.install_as", "python.wasm/x", "members: 'python.wasm/x' is installed twice"),
+        ("nested.0.sha256", "d", "nested[0].sha256: must be 64 lower-case hex digits, not 'd'"),
+        ("nested.0.size_bytes", 0, "nested[0].size_bytes: must be a whole number from 1 to 2147483648, not 0"),
+        ("nested.0.size_bytes", 2**31, "members: more than 2147483648 bytes together"),
+        ("nested.0.files", 20_001, "nested[0].files: must be a whole number from 1 to 20000, not 20001"),
+        ("nested.0.files", True, "nested[0].files: must be a whole number from 1 to 20000, not True"),
+        ("nested.0.more", 1, "nested[0].more: unknown field; known are files, install_as, member, path, sha256, size"),
+        ("slices.0.missing_packages", "numpy", "slices[0].missing_packages: must be a list of texts"),
+        ("slices.0.missing_packages", ["../x"], "slices[0].missing_packages: '../x' is not of the form"),
+        ("slices.0.missing_packages", [5], "slices[0].missing_packages: must be a text, not 5"),
+        ("slices.1.missing_packages", ["numpy"], "slices[1].missing_packages: goes together with missing"),
+        ("slices.1.libraries", [], "slices[1].libraries: must be one or more tables"),
+        ("slices.1.libraries.0.folder", "other", "slices: libraries: nothing is installed as 'other'"),
+        ("slices.1.libraries.0.folder", "..", "slices[1].libraries[0].folder: must be a relative path without '..'"),
+        ("slices.1.libraries.0.guest", "usr", "slices[1].libraries[0].guest: must be an absolute guest path"),
+        ("slices.1.libraries.0.guest", "/../x", "slices[1].libraries[0].guest: must be an absolute guest path"),
+        ("slices.1.libraries.0.more", 1, "slices[1].libraries[0].more: unknown field; known are folder, guest"),
+        ("slices.1.images", [], "slices[1].images: must be one or more tables"),
+        ("slices.1.images", ["plot"], "slices[1].images: must be one or more tables"),
+        ("slices.1.images.1.name", "base", "slices[1].images: two have the same name"),
+        ("slices.1.images.1.name", "../x", "slices[1].images[1].name: must be 1 to 64 of a-z, 0-9, dot, dash and"),
+        ("slices.1.images.1.name", "A", "slices[1].images[1].name: must be 1 to 64 of a-z, 0-9, dot, dash and"),
+        ("slices.1.images.1.summary", "", "slices[1].images[1].summary: must be a text, not ''"),
+        ("slices.1.images.0.modules", "numpy", "slices[1].images[0].modules: must be a list of texts"),
+        ("slices.1.images.0.modules", ["a b"], "slices[1].images[0].modules: 'a b' is not of the form"),
+        ("slices.1.images.0.modules", ["a;b"], "slices[1].images[0].modules: 'a;b' is not of the form"),
+        ("slices.1.images.0.setup", 5, "slices[1].images[0].setup: must be a text, not 5"),
+        ("slices.1.images.0.more", 1, "slices[1].images[0].more: unknown field; known are modules, name, setup, summ"),
+    ],
+)
+def test_a_malformed_field_of_images_is_named(path: str, value: object, message: str) -> None:
+    table = copy.deepcopy(rich())
+    *steps, last = [int(step) if step.isdigit() else step for step in path.split(".")]
+    place: Any = table
+    for step in steps:
+        place = place[step]
+    place[last] = value
+    with raises_exactly(InvalidManifestError, f"demo.toml: {message}"):
+        read(table)
+
+
+def test_the_shipped_sci_slice_has_its_images() -> None:
+    core, sci = (find_runtime(name).slice for name in ("cpython-3.15", "cpython-3.15-sci"))
+    assert core.image_names == ("base",)
+    assert sci.image_names == ("base", "data", "plot")
+    assert {"numpy", "pandas", "scikit-learn", "matplotlib"} <= set(core.missing_packages)
+    assert sci.missing_packages == ()
+    base = sci.image("base")
+    assert base is not None
+    assert base.modules == ("numpy", "pandas")

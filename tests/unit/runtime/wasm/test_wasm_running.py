@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import wasmtime
-from wasm_builder import Host, guest, keeping
+from wasm_builder import Host, guest, imports, keeping
 
 from wasihost.runtime.wasm import rewrite
 
@@ -197,3 +197,54 @@ def test_padded_indices_run():
     guest_host = host(bytes(module))
     guest_host.call("close", 2)
     assert guest_host.global_("wasihost:streams") == 0b010
+
+
+# --- entropy --------------------------------------------------------------------------------------------------------
+
+RANDOM = '(import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))'
+DRAWS = """
+  (func $draw (export "draw") (param i32 i32) (result i32) (call $random_get (local.get 0) (local.get 1)))
+  (func (export "draw_by_tail") (param i32 i32) (result i32) (return_call $random_get (local.get 0) (local.get 1)))
+  (func (export "draw_by_table") (param i32 i32) (result i32)
+    (call_indirect (param i32 i32) (result i32) (local.get 0) (local.get 1) (i32.const 3)))
+  (elem (i32.const 3) $random_get)
+"""
+
+
+def drawing() -> bytes:
+    return guest(DRAWS, functions=imports() + RANDOM)
+
+
+def test_every_draw_of_entropy_is_counted():
+    guest_host = host(drawing())
+    assert guest_host.global_("wasihost:entropy_reads") == 0
+    for count, way in enumerate(["draw", "draw_by_tail", "draw_by_table", "draw"], 1):
+        guest_host.calls.clear()
+        assert guest_host.call(way, 100 + count, count) == 0
+        assert guest_host.calls == [("random_get", 100 + count, count)]
+        assert guest_host.global_("wasihost:entropy_reads") == count
+
+
+def test_a_draw_that_fails_or_asks_for_nothing_counts_too():
+    guest_host = host(drawing(), random_get=29)
+    assert [guest_host.call("draw", 0, size) for size in (8, 0, -1)] == [29] * 3
+    assert guest_host.global_("wasihost:entropy_reads") == 3
+
+
+def test_what_else_is_called_draws_no_entropy():
+    guest_host = host(drawing())
+    guest_host.call("open")
+    guest_host.call("write", 1, 100, 2, 200)
+    guest_host.call("close", 5)
+    assert guest_host.global_("wasihost:entropy_reads") == 0
+
+
+def test_the_count_can_be_set_and_goes_on_from_there():
+    guest_host = host(drawing())
+    guest_host.set_global("wasihost:entropy_reads", -1)
+    guest_host.call("draw", 0, 8)
+    assert guest_host.global_("wasihost:entropy_reads") == 0
+
+
+def test_a_build_that_draws_no_entropy_has_the_count_all_the_same():
+    assert host(guest()).global_("wasihost:entropy_reads") == 0
