@@ -8,8 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from wasihost import Image, Limits, Sandbox
-from wasihost.errors import UnknownImageError
+from wasihost import Image, Limits, Sandbox, errors
 
 # What the image has ready: packages by exact version, modules that are imported, and code that was run.
 PACKAGES = ["jinja2==3.1.6"]
@@ -48,7 +47,7 @@ def report_image() -> Image:
     """Return the image, building it when it is not there yet."""
     try:
         return Image.find("jinja-report")
-    except UnknownImageError:
+    except errors.UnknownImageError:
         started = time.monotonic()
         image = Image.build(name="jinja-report", packages=PACKAGES, modules=["jinja2"], setup=SETUP)
         print(f"built the image {image.name} in {time.monotonic() - started:.1f} s:", file=sys.stderr)

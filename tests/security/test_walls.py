@@ -643,8 +643,7 @@ limits = Limits(deadline_seconds=1.0, memory_bytes=128 * 2**20)
 preopens = [Preopen(granted, "/w", writable=True), Preopen(readonly, "/r")]
 sandbox = Sandbox(runtime=runtime, limits=limits, preopens=preopens, containment="in-process")
 assert thread_count() == 1
-stdlib = locate(runtime, metered=True).stdlib
-folders = [] if stdlib is None else [stdlib.host]
+folders = [library.host for library in locate(runtime, metered=True).libraries]
 become_the_user()
 started = time.perf_counter()
 put_up(readable=[readonly, *folders], open_files=256, data_bytes=2**30, address_bytes=2**37)
