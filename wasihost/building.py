@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wasihost.conclusion import conclude
 from wasihost.containment.job import Control, Grant, Job
+from wasihost.engine.snapshot import ENTROPY_READS, NO_ROOM
 from wasihost.engine.surroundings import Directory
-from wasihost.errors import ConfigError, ImageBuildError, InvalidImageError, InvalidLimitsError
-from wasihost.image.named import PACKAGES, PACKAGES_GUEST, NamedImage, describe_files, publish_named
+from wasihost.errors import ConfigError, DiskFullError, ImageBuildError, InvalidImageError, InvalidLimitsError
+from wasihost.image.named import PACKAGES, PACKAGES_GUEST, NamedImage, build_lock, describe_files, publish_named
 from wasihost.image.packages.wanted import read_wanted
+from wasihost.image.plausible import globals_fit, with_our_counters
 from wasihost.image.protocol import MESSAGE_BYTES, ImageReply, ImageRequest, Request, read_image_reply
-from wasihost.image.sound import sound
+from wasihost.image.sound import layout_of, sound
 from wasihost.image.store import Located, locate
 from wasihost.limits import UNMETERED, WASM_PAGE_BYTES, Limits
 from wasihost.progress import Progress, SilentProgress
@@ -29,6 +31,7 @@ from wasihost.runtime.cache import open_cache
 if TYPE_CHECKING:
     from wasihost.containment.direct import Direct
     from wasihost.containment.pool import Pool
+    from wasihost.engine.mapping import Layout
     from wasihost.engine.snapshot import Snapshot
     from wasihost.image.packages.resolve import Package
     from wasihost.image.packages.wanted import Wanted
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
 
 MAX_MODULES: Final = 1000
 MAX_SETUP_BYTES: Final = 2**20
-MAX_IMAGE_BYTES: Final = 2**32
 SAID_LINES: Final = 12
 _MODULE: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
@@ -108,7 +110,8 @@ def build(recipe: Recipe, *, limits: Limits, containment: Containment, progress:
     _check_memory(limits, base)
     about = sound(base.image, "image") or {}
     started = time.monotonic()
-    with cache.lock(f"image-{recipe.runtime}@{recipe.name}", progress=listener), cache.temporary_folder() as work:
+    cache.require_room(base.memory_bytes, f"the image {recipe.name}")
+    with cache.lock(build_lock(recipe.runtime, recipe.name), progress=listener), cache.temporary_folder() as work:
         staged = work / "image"
         staged.mkdir(mode=0o700)
         packages = _fetch(recipe, about, work, staged / PACKAGES, listener)
@@ -117,7 +120,7 @@ def build(recipe: Recipe, *, limits: Limits, containment: Containment, progress:
         began = time.monotonic()
         try:
             said, snapshot = _take(recipe, base, staged, limits, containment)
-            description = _description(recipe, base, about, packages, said=said, snapshot=snapshot)
+            description = _description(recipe, base, about, packages, said=said, snapshot=snapshot, staged=staged)
             description["seconds"] = round(time.monotonic() - started, 2)
             described = describe_files(cache, staged, description)
             made = replace(
@@ -184,6 +187,11 @@ def _take(
             result = conclude(execution, limits, execution.walls or carrier.walls)
     finally:
         os.close(memory)
+    if result.outcome is Outcome.HOST_FAILED and result.detail == NO_ROOM:
+        raise DiskFullError(
+            f"no room left for the memory of {recipe.name} in {staged.parent}: make room, or set WASIHOST_CACHE_DIR to "
+            "a folder on a larger disk"
+        )
     said = read_image_reply(result.value)
     if result.outcome is not Outcome.EXITED or result.exit_code:
         raise ImageBuildError(_failure(recipe, said, result), result)
@@ -227,6 +235,11 @@ def _job(request: bytes, limits: Limits, memory: int | None) -> Job:
     )
 
 
+def _file_bytes(limits: Limits) -> int:
+    """How long a file of a worker can become: the memory is one, and it writes no other."""
+    return limits.memory_bytes
+
+
 @contextmanager
 def _carrier(
     base: Located, packages: Path | None, limits: Limits, containment: Containment, *, spares: bool = True
@@ -251,7 +264,7 @@ def _carrier(
         from wasihost.containment.pool import Pool
 
         pool = Pool(
-            base, grants=grants, overlays=None, open_files=limits.open_files, file_bytes=MAX_IMAGE_BYTES,
+            base, grants=grants, overlays=None, open_files=limits.open_files, file_bytes=_file_bytes(limits),
             memory_bytes=limits.memory_bytes, size=1, launcher=None, require_walls=frozenset(), spares=spares,
         )  # fmt: skip
         try:
@@ -289,8 +302,11 @@ def _description(
     *,
     said: ImageReply,
     snapshot: Snapshot,
+    staged: Path,
 ) -> dict[str, Any]:
-    slots = about["layout"]["slots"]
+    layout = layout_of(about["layout"])
+    if not globals_fit(snapshot.globals, layout.globals):
+        raise ImageBuildError(f"{recipe.name}: the worker tells of a guest that this runtime does not make")
     return {
         "runtime": recipe.runtime,
         "name": recipe.name,
@@ -301,12 +317,20 @@ def _description(
         "modules": list(recipe.modules),
         "setup": recipe.setup,
         "packages": [asdict(package) for package in packages],
-        "entropy": [[step or "setup", reads] for step, reads in said.entropy],
+        "entropy": _entropy(said, snapshot, layout),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "layout": {
             **about["layout"],
             "memory_bytes": snapshot.memory_bytes,
-            "slots": slots[1:] if any(package.sha256 for package in packages) else slots,
-            "globals": [list(entry) for entry in snapshot.globals],
+            "slots": list(layout.slots[len(_packages(staged)) :]),
+            "globals": [list(entry) for entry in with_our_counters(snapshot.globals, layout.globals)],
         },
     }
+
+
+def _entropy(said: ImageReply, snapshot: Snapshot, layout: Layout) -> list[list[Any]]:
+    """Return what each step drew, as the guest says, and as "unknown" what the host counted beyond that."""
+    before = next(value for name, _, value in layout.globals if name == ENTROPY_READS)
+    notes: list[list[Any]] = [[step or "setup", reads] for step, reads in said.entropy if reads > 0]
+    beyond = snapshot.entropy_reads - before - sum(reads for _, reads in notes)
+    return [*notes, ["unknown", beyond]] if beyond > 0 else notes

@@ -58,7 +58,7 @@ class EntropyNote:
     `random`, numpy's global generator, `uuid` and `tempfile` are no matter: each run renews them.
 
     Attributes:
-        step: The module that was being imported, or "setup".
+        step: The module that was being imported, "setup", or "unknown" for what the host counted besides.
         reads: How often random bytes were asked for.
     """
 

@@ -928,3 +928,113 @@ def test_what_the_setup_says_is_in_the_error(cache: Path) -> None:
         '    raise LookupError("gone")\n'
         "LookupError: gone\n"
     )
+
+
+def test_entropy_that_no_step_tells_of_is_known_all_the_same(cache: Path) -> None:
+    setup = """
+import os
+class Dying:
+    def __del__(self):
+        global KEY
+        KEY = os.urandom(8).hex()
+one = Dying()
+one.itself = one
+del one
+"""
+    image = Image.build(name="dying", runtime=SMALL, setup=setup)
+    assert image.entropy == (EntropyNote(step="unknown", reads=1),)
+    assert run_wasm_python("KEY", image=image).value == run_wasm_python("KEY", image=image).value
+    quiet = Image.build(name="dying", runtime=SMALL, setup=setup.replace("os.urandom(8)", "bytes(8)"))
+    assert quiet.entropy == ()
+
+
+def test_what_the_base_image_has_imported_is_not_replaced(cache: Path, tmp_path: Path) -> None:
+    six = make_wheel(tmp_path, "six", "1.16.0", files={"six.py": b"__version__ = '1.16.0'\n"})
+    with pytest.raises(errors.ImageBuildError, match=r"brings? 'six', which the base image has imported already"):
+        Image.build(name="six", runtime="cpython-3.15-sci", packages=[six])
+    image = Image.build(name="six", runtime="cpython-3.15", packages=[six])
+    assert run_wasm_python("import six\nsix.__version__", image=image).value == "1.16.0"
+
+
+def test_a_build_past_its_deadline_writes_into_nothing_of_the_host(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pwrite, going_on = os.pwrite, threading.Event()
+
+    def slow(descriptor: int, data: bytes, at: int) -> int:
+        going_on.set()
+        time.sleep(0.3)
+        return pwrite(descriptor, data, at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("wasihost.engine.snapshot.os.pwrite", slow)
+        limits = replace(BUILD_LIMITS, deadline_seconds=0.3)
+        with pytest.raises(errors.ImageBuildError, match=r"the run was still going at its deadline of 0\.3 s"):
+            Image.build(name="late", runtime=SMALL, containment="in-process", limits=limits)
+        assert going_on.is_set()
+        files = [(tmp_path / str(number)).open("w+b") for number in range(20)]
+        time.sleep(0.7)
+        assert [os.fstat(file.fileno()).st_size for file in files] == [0] * 20
+        for file in files:
+            file.close()
+    with pytest.raises(errors.UnknownImageError):
+        Image.find("late", runtime=SMALL)
+
+
+@pytest.mark.parametrize("containment", CONTAINMENTS)
+def test_a_disk_that_fills_up_is_said(cache: Path, containment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if containment == "process":
+        # The kernel's limit on the size of a file stands for a full disk: a worker is another process.
+        least = Image.build(name="full", runtime=SMALL).memory_bytes
+        monkeypatch.setattr("wasihost.building._file_bytes", lambda _limits: least // 2)
+    else:
+
+        def full(*_: Any) -> int:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("wasihost.engine.snapshot.os.pwrite", full)
+    with pytest.raises(errors.DiskFullError, match=r"no room left for the memory of full .* set WASIHOST_CACHE_DIR"):
+        Image.build(name="full", runtime=SMALL, containment=containment, setup="x = 1")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"globals": ()}, {"globals": (("wasihost:streams", "i32", 1),)}, {"globals": (("x", "i32", 2**40),)}],
+)
+def test_what_a_worker_says_of_the_guest_has_to_be_possible(
+    cache: Path, said: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wasihost.engine import execute
+
+    take = execute.take_snapshot
+
+    def lying(*arguments: Any) -> Any:
+        snapshot = take(*arguments)
+        assert snapshot is not None
+        return replace(snapshot, **said)
+
+    monkeypatch.setattr(execute, "take_snapshot", lying)
+    with pytest.raises(errors.ImageBuildError, match="the worker tells of a guest that this runtime does not make"):
+        Image.build(name="lied", runtime=SMALL, containment="in-process")
+
+
+def test_counters_of_the_host_are_not_what_a_worker_says(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from wasihost.engine import execute
+
+    take = execute.take_snapshot
+
+    def lying(*arguments: Any) -> Any:
+        snapshot = take(*arguments)
+        assert snapshot is not None
+        changed = [(n, k, -(2**31) if n == "wasihost:open_count" else v) for n, k, v in snapshot.globals]
+        return replace(snapshot, globals=tuple(changed))
+
+    monkeypatch.setattr(execute, "take_snapshot", lying)
+    image = Image.build(name="counted", runtime=SMALL, containment="in-process")
+    (path,) = (Path(os.environ["WASIHOST_CACHE_DIR"]) / "named").glob(f"{SMALL}@counted-*/image.json")
+    counters = {name: value for name, _, value in json.loads(path.read_bytes())["layout"]["globals"]}
+    assert counters["wasihost:open_count"] == 0
+    code = "import os\nos.close(os.open('/d', os.O_RDONLY))\n6 * 7"
+    granted = Path(os.environ["WASIHOST_CACHE_DIR"]).parent / "granted"
+    granted.mkdir(exist_ok=True)
+    assert run_wasm_python(code, image=image, preopens=[Preopen(granted, "/d")]).check().value == 42

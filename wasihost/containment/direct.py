@@ -139,7 +139,8 @@ class Direct:
             surroundings,
             [grant.guest for grant in self._grants],
             reply_bytes=job.reply_bytes,
-            snapshot_into=job.snapshot_into,
+            # The run may outlast the caller, who closes his own.
+            snapshot_into=None if job.snapshot_into is None else os.dup(job.snapshot_into),
         )
 
     def pids(self) -> list[int]:

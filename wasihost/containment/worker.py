@@ -262,7 +262,7 @@ class _Worker:
         self.send(_done(execute.number, execution, [outlet.complete for outlet in outlets], worn=worn))
         # Nobody waits for this any more.
         guest.close()
-        for descriptor in [*descriptors, *[folder for folder, _ in folders], *([] if memory is None else [memory])]:
+        for descriptor in [*descriptors, *[folder for folder, _ in folders]]:
             os.close(descriptor)
 
     def _directories(

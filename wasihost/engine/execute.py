@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from wasihost.engine.code import Code
 from wasihost.engine.ending import CANCELLED, EXPIRED, End, Ending, Execution, Stop, host_failed
 from wasihost.engine.instance import Guest, GuestMemoryError
 from wasihost.engine.mapping import MappedImage
-from wasihost.engine.snapshot import ENTROPY_READS, take_snapshot
+from wasihost.engine.snapshot import ENTROPY_READS, Snapshot, SnapshotError, take_snapshot
 from wasihost.engine.surroundings import Surroundings
 
 MAILBOX_BYTES: Final = 65536
@@ -50,7 +51,8 @@ class Run:
         prepared: A guest from `prepare` that nobody used yet, which the caller closes; otherwise the run makes one and
             closes it.
         snapshot_into: An empty file that gets the guest's memory when the entry function came back, for an image that
-            is being made. Only such a run can ask how often entropy was read.
+            is being made. The run closes it, because it may go on when nobody waits for it any more. Only such a run
+            can ask how often entropy was read.
     """
 
     def __init__(
@@ -106,6 +108,13 @@ class Run:
         Raises:
             EngineError: The guest could not be set up.
         """
+        try:
+            return self._execute(request)
+        finally:
+            if self._snapshot_into is not None:
+                os.close(self._snapshot_into)
+
+    def _execute(self, request: bytes) -> Execution:
         started, cpu_started = time.monotonic(), time.thread_time()
         guest = self._prepared
         if self._stop_wanted is not None:
@@ -126,7 +135,7 @@ class Run:
                 except (GuestMemoryError, ValueError) as error:
                     end = End(Ending.CRASHED, str(error))
                 if self._snapshot_into is not None and end.ending is Ending.RETURNED:
-                    snapshot = take_snapshot(guest, self._image.layout, self._snapshot_into)
+                    end, snapshot = self._take_snapshot(guest, self._snapshot_into)
             elif end.ending not in (Ending.EXITED, Ending.OUTPUT_LIMIT, Ending.HOST_FAILED):
                 end = self._save_output(guest) or end
             return Execution(
@@ -164,6 +173,15 @@ class Run:
         if guest.must_stop() and guest.stop is not None:
             return guest.stop.end()
         return guest.call_table(layout.entry_index, layout.entry, 0, 0, 0)
+
+    def _take_snapshot(self, guest: Guest, descriptor: int) -> tuple[End, Snapshot | None]:
+        try:
+            snapshot = take_snapshot(guest, self._image.layout, descriptor)
+        except SnapshotError as error:
+            return End(Ending.HOST_FAILED, str(error)), None
+        if snapshot is None and guest.stop is not None:
+            return guest.stop.end(), None
+        return End(Ending.RETURNED), snapshot
 
     def _reply(self, guest: Guest) -> bytes:
         size, address = struct.unpack("<2I", guest.read(self._image.layout.mailbox + 12, 8))

@@ -7,6 +7,7 @@ bytes) is hostile and checked here or in `wasi`.
 from __future__ import annotations
 
 import ctypes
+import math
 import struct
 import threading
 import time
@@ -106,6 +107,7 @@ class Guest:
         self.doorbell: Callable[[Guest], None] | None = None
         self.disk: Callable[[Guest, int, int], bool] | None = None
         self.calls_left = 0
+        self.deadline = math.inf
         self.last_output = b""
         self._stop_wanted: Stop | None = None
         self._wake: threading.Event | None = None

@@ -19,6 +19,7 @@ OWN_GLOBALS: Final = "wasihost:global:"
 """Exports of the build's own globals; the others with that prefix are counters of the host (`runtime.wasm.hooks`)."""
 OPEN_COUNT: Final = "wasihost:open_count"
 ENTROPY_READS: Final = "wasihost:entropy_reads"
+NO_ROOM: Final = "the image cannot be stored: no room is left"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +39,14 @@ class Snapshot:
     entropy_reads: int
 
 
-def take_snapshot(guest: Guest, layout: Layout, descriptor: int) -> Snapshot:
+class SnapshotError(EngineError):
+    """The memory could not be written; the message says why in words that may be passed on."""
+
+
+def take_snapshot(guest: Guest, layout: Layout, descriptor: int) -> Snapshot | None:
     """Write the memory of a guest into an empty file, leaving holes where it is zero.
+
+    The clock goes on meanwhile: a guest that was cancelled or reached its deadline leaves half a file, and None.
 
     Args:
         guest: A guest whose entry function came back.
@@ -47,13 +54,15 @@ def take_snapshot(guest: Guest, layout: Layout, descriptor: int) -> Snapshot:
         descriptor: The file.
 
     Raises:
-        EngineError: The file cannot be written.
+        SnapshotError: The file cannot be written.
     """
     size = guest.memory_bytes()
     zeros = bytes(CHUNK_BYTES)
     try:
         os.ftruncate(descriptor, size)
         for start in range(0, size, CHUNK_BYTES):
+            if guest.must_stop():
+                return None
             chunk = guest.read(start, min(CHUNK_BYTES, size - start))
             if chunk == zeros:
                 continue
@@ -61,8 +70,8 @@ def take_snapshot(guest: Guest, layout: Layout, descriptor: int) -> Snapshot:
             while written < len(chunk):
                 written += os.pwrite(descriptor, chunk[written:], start + written)
     except OSError as error:
-        reason = "no room is left" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "writing failed"
-        raise EngineError(f"the image cannot be stored: {reason}") from error
+        no_room = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        raise SnapshotError(NO_ROOM if no_room else "the image cannot be stored: writing failed") from error
     return Snapshot(
         memory_bytes=size,
         globals=tuple(

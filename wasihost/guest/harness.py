@@ -446,6 +446,13 @@ def add_library(path):
     hidden = sorted(names & sys.stdlib_module_names)
     if hidden:
         raise ImportError(f"the packages bring {hidden[0]!r}, which is a module of the standard library")
+    # Others hold on to what is imported, so it cannot be taken out again.
+    there = sorted(names & {name.partition(".")[0] for name in sys.modules})
+    if there:
+        raise ImportError(
+            f"the packages bring {there[0]!r}, which the base image has imported already, in the version that comes "
+            "with the build: it cannot be replaced"
+        )
     sys.path.insert(0, path)
     sys.path_importer_cache.pop(path, None)
 
@@ -458,34 +465,18 @@ def set_up(source):
 
 
 class EntropyWatch:
-    """Notes how often a step asked for random bytes, but for those that each run draws anew (see `prepare`).
-
-    The host counts all; which of them numpy's own generator drew when it was imported is seen on the Python stack.
-    """
+    """Notes how often a step asked for random bytes. The host counts them all, and knows when a note is missing."""
 
     def __init__(self, step, notes):
-        self.step, self.notes, self.renewed = step, notes, 0
+        self.step, self.notes = step, notes
 
     def __enter__(self):
-        self.urandom = os.urandom
         self.before = entropy_reads()
-        os.urandom = random._urandom = self.draw
 
     def __exit__(self, *_):
-        os.urandom = random._urandom = self.urandom
-        reads = entropy_reads() - self.before - self.renewed
-        if reads > 0:
+        reads = entropy_reads() - self.before
+        if reads:
             self.notes.append([self.step, reads])
-
-    def draw(self, size):
-        frame = sys._getframe(1)
-        while frame is not None:
-            # Cython has no frames: the one that imports numpy's generator is the last that is seen.
-            if frame.f_globals.get("__name__") == "numpy.random" and frame.f_code.co_name == "<module>":
-                self.renewed += 1
-                break
-            frame = frame.f_back
-        return self.urandom(size)
 
 
 def entropy_reads():

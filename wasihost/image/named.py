@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from wasihost.engine.surroundings import Directory
-from wasihost.errors import UnusableImageError
+from wasihost.errors import UnknownImageError, UnusableImageError
 from wasihost.image.sound import short, sound
 from wasihost.runtime.cache import PRIVATE_FILE, PRIVATE_FOLDER, checked_file, remove_tree
 from wasihost.runtime.names import is_image_name, is_runtime_name
@@ -176,10 +176,22 @@ def publish_named(cache: Cache, runtime: str, name: str, staged: Path, whole: di
     return NamedImage(runtime=runtime, name=name, folder=folder)
 
 
+def build_lock(runtime: str, name: str) -> str:
+    """Return the key of the lock that whoever changes the meaning of a name holds."""
+    return f"image-{runtime}@{name}"
+
+
 def remove_named(cache: Cache, image: NamedImage) -> int:
-    """Forget a name and remove the files; return how many bytes that freed."""
-    _pointer(cache, image.runtime, image.name).unlink(missing_ok=True)
-    return cache.remove_folder(image.folder)
+    """Forget a name and remove the files; return how many bytes that freed.
+
+    Raises:
+        UnknownImageError: The name means another image by now, or none.
+    """
+    with cache.lock(build_lock(image.runtime, image.name)):
+        if find_named(cache, image.runtime, image.name) != image:
+            raise UnknownImageError(f"the image {image.name} of {image.runtime} was removed or replaced meanwhile")
+        _pointer(cache, image.runtime, image.name).unlink(missing_ok=True)
+        return cache.remove_folder(image.folder)
 
 
 def sweep_named(cache: Cache) -> None:

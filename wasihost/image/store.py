@@ -81,6 +81,7 @@ def compiled_folder(cache: Cache, runtime: Runtime, *, metered: bool) -> Path:
             FORMAT,
             runtime.manifest.folder_name,
             runtime.slice.name,
+            *[f"{kept.first}-{kept.last}" for kept in runtime.slice.keep],
             key,
             os.uname().machine,
             str(library.stat().st_size),
@@ -107,7 +108,9 @@ def image_folder(cache: Cache, runtime: Runtime, name: str = "base") -> Path:
             name,
             *recipe.modules,
             recipe.setup,
-            *[library.guest for library in runtime.slice.libraries],
+            *[f"{library.folder} {library.guest}" for library in runtime.slice.libraries],
+            *runtime.slice.missing,
+            str(runtime.slice.instead),
             *[maker.read_text("utf-8") for maker in makers],
         ]
     )

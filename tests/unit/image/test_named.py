@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from image_lab import change
 
-from wasihost.errors import UntrustedCacheError, UnusableImageError
+from wasihost.errors import UnknownImageError, UntrustedCacheError, UnusableImageError
 from wasihost.image.named import (
     KEPT_SECONDS,
     PACKAGES,
@@ -336,7 +336,20 @@ def test_a_removed_image_is_gone(cache: Cache) -> None:
     assert find_named(cache, RUNTIME, "report") is None
     assert folders(cache) == [other.folder.name]
     assert not pointer(cache).exists()
-    assert remove_named(cache, image) == 0
+    with pytest.raises(UnknownImageError, match=r"the image report of .* was removed or replaced meanwhile"):
+        remove_named(cache, image)
+
+
+def test_removing_what_was_replaced_meanwhile_leaves_the_new_one(cache: Cache) -> None:
+    old = put(cache, packages={"demo.py": b"x"})
+    new = put(cache, packages={"demo.py": b"y"})
+    assert new.folder != old.folder
+    with pytest.raises(UnknownImageError, match="was removed or replaced meanwhile"):
+        remove_named(cache, old)
+    assert find_named(cache, RUNTIME, "report") == new
+    assert new.folder.is_dir()
+    remove_named(cache, new)
+    assert find_named(cache, RUNTIME, "report") is None
 
 
 def test_a_published_image_leaves_nothing_behind(cache: Cache) -> None:
