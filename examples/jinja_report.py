@@ -1,7 +1,7 @@
 """Render a report with a template that somebody else wrote: python examples/jinja_report.py [OUTPUT.html]
 
-A template engine is a program for whoever writes the templates. Here it runs in a sandbox: an image holds jinja2 and a
-small set-up, built once in about a second; each report then is a fresh interpreter that has it imported already.
+A template engine is a program for whoever writes the templates. Here it runs in a sandbox: an image holds jinja2, humanize
+and a small set-up, built once in about a second; each report then is a fresh interpreter that has them imported already.
 """
 
 import sys
@@ -11,11 +11,12 @@ from pathlib import Path
 from wasihost import Image, Limits, Sandbox, errors
 
 # What the image has ready: packages by exact version, modules that are imported, and code that was run.
-PACKAGES = ["jinja2==3.1.6"]
+PACKAGES = ["jinja2==3.1.6", "humanize==4.17.0"]
 SETUP = """
-import jinja2
+import humanize, jinja2
 pages = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
 pages.filters["money"] = lambda amount: f"{amount:,.2f}"
+pages.filters["roughly"] = humanize.intword
 """
 
 # What each run does. `template` and `data` come from the host as JSON; the value of the last line goes back.
@@ -31,6 +32,7 @@ TEMPLATE = """\
 {%- endfor %}
   <tr><th>all</th><th align="right">{{ rows | sum(attribute="amount") | money }}</th></tr>
 </table>
+<p>That is {{ rows | sum(attribute="amount") | int | roughly }}.</p>
 """
 
 DATA = {
@@ -46,10 +48,12 @@ DATA = {
 def report_image() -> Image:
     """Return the image, building it when it is not there yet."""
     try:
-        return Image.find("jinja-report")
-    except errors.UnknownImageError:
+        image = Image.find("jinja-report")
+        Sandbox(image=image).close()
+        return image
+    except (errors.UnknownImageError, errors.UnusableImageError):  # none yet, or one of an older version
         started = time.monotonic()
-        image = Image.build(name="jinja-report", packages=PACKAGES, modules=["jinja2"], setup=SETUP)
+        image = Image.build(name="jinja-report", packages=PACKAGES, modules=["jinja2", "humanize"], setup=SETUP)
         print(f"built the image {image.name} in {time.monotonic() - started:.1f} s:", file=sys.stderr)
         for package in image.packages:
             print(f"  {package.name} {package.version} ({package.source})", file=sys.stderr)

@@ -110,6 +110,7 @@ PAGE = """\
   <tr><td>&lt;script&gt;</td><td align="right">12.00</td></tr>
   <tr><th>all</th><th align="right">1,346.49</th></tr>
 </table>
+<p>That is 1.3 thousand.</p>
 """
 HOSTILE = [
     "a hostile template: out of fuel, the run used up its fuel of 20000000000 instructions",
@@ -130,6 +131,7 @@ def test_the_report_of_a_stranger_s_template(tmp_path: Path) -> None:
     assert (first.returncode, first.stdout.strip()) == (0, PAGE.strip()), first.stderr
     built, *rest = first.stderr.splitlines()
     assert re.fullmatch(r"built the image jinja-report in \d+\.\d s:", built)
-    assert rest == ["  jinja2 3.1.6 (runtime)", "  markupsafe 3.0.4 (runtime)", *HOSTILE]
+    packages = ["  humanize 4.17.0 (index)", "  jinja2 3.1.6 (runtime)", "  markupsafe 3.0.4 (runtime)"]
+    assert rest == [*packages, *HOSTILE]
     assert (second.returncode, second.stdout, second.stderr.splitlines()) == (0, "", HOSTILE)
     assert (tmp_path / "page.html").read_text(encoding="utf-8").strip() == PAGE.strip()
