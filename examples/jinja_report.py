@@ -1,7 +1,8 @@
 """Render a report with a template that somebody else wrote: python examples/jinja_report.py [OUTPUT.html]
 
-A template engine is a program for whoever writes the templates. Here it runs in a sandbox: an image holds jinja2, humanize
-and a small set-up, built once in about a second; each report then is a fresh interpreter that has them imported already.
+A template engine is a program for whoever writes the templates. Here it runs in a sandbox: an image holds jinja2,
+humanize and a small set-up, built once in about a second; each report then is a fresh interpreter that has them
+imported already.
 """
 
 import sys
