@@ -85,7 +85,7 @@ def named(cases: list[Case]) -> list[object]:
 
 @pytest.fixture(scope="module")
 def sandboxes() -> Iterator[dict[str, Sandbox]]:
-    """One for each image, and "core" for the default runtime."""
+    """One for each image, "core" for the default runtime, and "slice" for the one with numpy and pandas alone."""
     with ExitStack() as stack:
         yield {
             name: stack.enter_context(Sandbox(runtime=runtime, image=image, limits=LIMITS, preopens=[Scratch("/tmp")]))
@@ -93,6 +93,7 @@ def sandboxes() -> Iterator[dict[str, Sandbox]]:
                 ("data", "cpython-3.15-sci", "data"),
                 ("plot", "cpython-3.15-sci", "plot"),
                 ("core", "cpython-3.15", "base"),
+                ("slice", "cpython-3.15-data", "base"),
             )
         }
 
@@ -111,6 +112,23 @@ def test_it_computes_what_is_known(case: Case, sandboxes: dict[str, Sandbox]) ->
 @pytest.mark.parametrize("case", named([case for case in OTHERS if case.core]))
 def test_pure_packages_do_so_on_the_default_runtime(case: Case, sandboxes: dict[str, Sandbox]) -> None:
     compute(sandboxes["core"], case)
+
+
+def of_the_data_slice() -> list[Case]:
+    """Programs with native code that name nothing which the slice leaves out."""
+    left_out = re.compile(rf"\b(?:{'|'.join(find_runtime('cpython-3.15-data').slice.missing)})\b")
+    others = [case for case in OTHERS if not case.core and case.package not in NEEDS_PILLOW]
+    return [case for case in others if not left_out.search(case.program)]
+
+
+@pytest.mark.parametrize("case", named(of_the_data_slice()))
+def test_the_data_slice_holds_what_needs_numpy_and_pandas(case: Case, sandboxes: dict[str, Sandbox]) -> None:
+    compute(sandboxes["slice"], case)
+
+
+def test_the_data_slice_is_tried_with_all_that_it_has_more() -> None:
+    core, data = (set(find_runtime(f"cpython-3.15{end}").slice.missing_packages) for end in ("", "-data"))
+    assert {case.package for case in of_the_data_slice()} >= core - data == {"numpy", "pandas", "patsy"}
 
 
 @pytest.mark.parametrize("case", named(PLOTS))
