@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import statistics
 import sys
 import time
@@ -19,6 +20,8 @@ from typing import Any
 
 from bench.common import MIB, PROC, machine, machine_line, need_linux, summary, table
 from wasihost import Image, Limits, Outcome, RunResult, Sandbox
+from wasihost.image.store import locate
+from wasihost.runtime.cache import cache_root, open_cache
 
 SCIENTIFIC = "cpython-3.15-sci"
 LIMITS = Limits(memory_bytes=1024 * MIB, deadline_seconds=120.0, fuel=10**12)
@@ -69,11 +72,35 @@ def building(repeats: int) -> list[dict[str, Any]]:
         with Sandbox(runtime=runtime, limits=LIMITS):
             pass
     return [
-        _built("numpy, pandas and scipy.stats", SCIENTIFIC_BAR_SECONDS, repeats, runtime=SCIENTIFIC,
+        _started("numpy and pandas, from the start of the interpreter on", SCIENTIFIC_BAR_SECONDS),
+        _built("scipy.stats, on an image with numpy and pandas", SCIENTIFIC_BAR_SECONDS, repeats, runtime=SCIENTIFIC,
                modules=["numpy", "pandas", "scipy.stats"]),
         _built(f"{JINJA} on the core slice", PACKAGE_BAR_SECONDS, repeats, runtime="cpython-3.15", packages=[JINJA],
                modules=["jinja2"]),
     ]  # fmt: skip
+
+
+def _started(what: str, bar: float) -> dict[str, Any]:
+    """Make the base image of the scientific runtime, in a cache that has its compiled code and no image."""
+    steps = Steps()
+    with open_cache().temporary_folder() as work:
+        own = work / "cache"
+        for kind in ("runtimes", "compiled"):
+            for folder in (cache_root() / kind).glob("cpython-3.15-*"):
+                shutil.copytree(folder, own / kind / folder.name, copy_function=os.link)
+        for folder in (own, *own.iterdir()):
+            folder.chmod(0o700)
+        before = os.environ.get("WASIHOST_CACHE_DIR")
+        os.environ["WASIHOST_CACHE_DIR"] = str(own)
+        try:
+            locate(SCIENTIFIC, metered=True, progress=steps)
+        finally:
+            del os.environ["WASIHOST_CACHE_DIR"]
+            if before is not None:
+                os.environ["WASIHOST_CACHE_DIR"] = before
+    if set(steps.seconds) != {"Starting"}:
+        raise SystemExit(f"more had to be done than to start it ({', '.join(steps.seconds)}): not measured")
+    return {"what": what, "seconds": round(steps.seconds["Starting"], 2), "resolution_seconds": 0.0, "bar_seconds": bar}
 
 
 def _built(what: str, bar: float, repeats: int, **recipe: Any) -> dict[str, Any]:
