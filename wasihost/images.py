@@ -170,7 +170,14 @@ class Image:
         return tuple(found)
 
     @classmethod
-    def import_file(cls, path: str | os.PathLike[str], *, name: str | None = None, sha256: str | None = None) -> Image:
+    def import_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        sha256: str | None = None,
+        progress: Progress | None = None,
+    ) -> Image:
         """Take in an image that `export` wrote, here or elsewhere.
 
         It can only be run on the same runtime and version of wasihost. Its memory is a guest's: a file that somebody
@@ -180,6 +187,7 @@ class Image:
             path: The file.
             name: Another name for it; None keeps its own.
             sha256: What the file must have.
+            progress: Told what goes on: its runtime may have to be downloaded and compiled first.
 
         Raises:
             InvalidImageError: It is no exported image, or not the one that was wanted.
@@ -188,7 +196,11 @@ class Image:
         """
         from wasihost.image.transfer import import_image
 
-        return cls._of(import_image(Path(path), name=None if name is None else _checked_name(name), sha256=sha256))
+        return cls._of(
+            import_image(
+                Path(path), name=None if name is None else _checked_name(name), sha256=sha256, progress=progress
+            )
+        )
 
     def export(self, path: str | os.PathLike[str]) -> str:
         """Write the image into one file, for `import_file` on another machine.
@@ -220,11 +232,14 @@ class Image:
 
     @property
     def lock(self) -> str:
-        """The packages with their digests, a line each: what `packages` takes, and pip's requirement files too."""
+        """The packages of an index with their digests, a line each: what `packages` takes, and pip's files too.
+
+        Wheels of one's own are not in it; `packages` has their names and digests, to be given again beside it.
+        """
         return "".join(
             f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n"
             for package in self.packages
-            if package.sha256
+            if package.source == "index"
         )
 
     # -- inside -------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -89,16 +90,17 @@ def test_list_shows_those_that_are_shipped_and_those_that_were_built(built: str,
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["NAME", "RUNTIME", "SIZE", "WHAT"]
-    shipped = [tuple(line.split()[:2]) for line in lines[1:7]]
+    shipped = [tuple(line.split()[:2]) for line in lines[1:8]]
     assert shipped == [
         ("base", "cpython-3.11"),
         ("base", "cpython-3.12"),
         ("base", "cpython-3.15"),
+        ("base", "cpython-3.15-data"),
         ("base", "cpython-3.15-sci"),
         ("data", "cpython-3.15-sci"),
         ("plot", "cpython-3.15-sci"),
     ]
-    own = {line.split()[0]: line for line in lines[7:]}
+    own = {line.split()[0]: line for line in lines[8:]}
     assert re.fullmatch(rf"report +cpython-3\.11 +{SIZE} +demo 1\.0, demo, bisect, set-up code", own["report"])
 
 
@@ -124,14 +126,19 @@ def test_info_tells_what_it_was_built_of(built: str, image: Command, digest: Cal
 
 def test_lock_builds_the_same_again(built: str, image: Command, desk: Path, digest: Callable[[str], str]) -> None:
     lock = image("info", "report", *OF, "--lock").stdout
-    assert lock == (f"demo==1.0 --hash=sha256:{digest('demo-1.0')}\nhelper==1.5 --hash=sha256:{digest('helper-1.5')}\n")
+    wheel = "demo-1.0-py3-none-any.whl"
+    assert lock == (
+        f"helper==1.5 --hash=sha256:{digest('helper-1.5')}\n"
+        f"# and with --package the wheel {wheel}, sha256 {digest('demo-1.0')}\n"
+    )
     continued = lock.replace(" --hash", " \\\n    --hash")
     (desk / "lock.txt").write_text(f"# made by info --lock\n\n{continued}")
-    done = image("build", "again", *OF, "--requirements", "lock.txt")
+    done = image("build", "again", *OF, "--requirements", "lock.txt", "--package", wheel)
     assert (done.returncode, done.stderr) == (0, "")
     assert run(image, "import demo, helper; print(demo.ANSWER, helper.VERSION)", "again") == "42 1.5\n"
+    assert image("info", "again", *OF, "--lock").stdout == lock
     (desk / "lock.txt").write_text(lock.replace(digest("helper-1.5"), "0" * 64))
-    wrong = image("build", "again", *OF, "--requirements", "lock.txt")
+    wrong = image("build", "again", *OF, "--requirements", "lock.txt", "--package", wheel)
     assert wrong.returncode == 70
     assert one_line(wrong.stderr) == f"wasirun: helper has sha256 {digest('helper-1.5')}, but {'0' * 64} was asked for"
     assert run(image, "import demo; print(demo.ANSWER)", "again") == "42\n"
@@ -151,6 +158,9 @@ def test_export_import_and_remove(built: str, image: Command, desk: Path) -> Non
     said = re.fullmatch(rf"report\.image holds report \({SIZE}\), sha256 ([0-9a-f]{{64}})\n", done.stdout)
     assert said is not None
     assert said.group(1) == sha256((desk / "report.image").read_bytes())
+    umask = os.umask(0)
+    os.umask(umask)
+    assert (desk / "report.image").stat().st_mode & 0o777 == 0o666 & ~umask
     done = image("import", "report.image", "--name", "taken", "--sha256", said.group(1))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"taken is there; use it: wasirun --runtime {RUNTIME} --image taken PROGRAM\n"
@@ -203,7 +213,8 @@ CALLED = "an image is called 1 to 64 of a-z, 0-9, and inside also dot, dash and 
         (
             "build a --runtime nope",
             2,
-            "there is no runtime 'nope'; known are cpython-3.11, cpython-3.12, cpython-3.15, cpython-3.15-sci",
+            "there is no runtime 'nope'; known are cpython-3.11, cpython-3.12, cpython-3.15, "
+            "cpython-3.15-data, cpython-3.15-sci",
         ),
         ("build a --fuel x", 2, "--fuel: 'x' is no number of instructions: write 500M, 5G, unmetered"),
         ("build a --package nope.whl", 2, "there is no wheel nope.whl"),

@@ -118,6 +118,9 @@ def info(*, name: str, runtime: str, lock: bool) -> None:
     found = Image.find(name, runtime=runtime)
     if lock:
         click.echo(found.lock, nl=False)
+        for package in found.packages:
+            if package.source == "file":
+                click.echo(f"# and with --package the wheel {one_line(package.file)}, sha256 {package.sha256}")
         return
     lines = [
         ("name", found.name),
@@ -171,7 +174,8 @@ def import_image(*, file: str, name: str | None, sha256: str | None) -> None:
     """Take in an image that `wasirun image export` wrote, of the same version and runtime."""
     from wasihost import Image
 
-    found = Image.import_file(file, name=name, sha256=sha256)
+    with bars() as drawn:
+        found = Image.import_file(file, name=name, sha256=sha256, progress=drawn)
     option = "" if found.runtime == DEFAULT_RUNTIME else f"--runtime {shell_word(found.runtime)} "
     click.echo(f"{found.name} is there; use it: wasirun {option}--image {found.name} PROGRAM")
 

@@ -10,15 +10,16 @@ import hashlib
 import json
 import os
 import re
+import stat
 import tempfile
 import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from wasihost.engine.snapshot import OWN_GLOBALS
-from wasihost.errors import InvalidImageError, UnusableImageError, WasiHostError
-from wasihost.image.named import PACKAGES, NamedImage, describe_files, files_of, publish_named
+from wasihost.errors import DiskFullError, InvalidImageError, UnusableImageError, WasiHostError
+from wasihost.image.named import PACKAGES, NamedImage, build_lock, describe_files, files_of, publish_named
+from wasihost.image.plausible import layout_fits, with_our_counters
 from wasihost.image.sound import layout_of, sound
 from wasihost.limits import WASM_MEMORY_BYTES, WASM_PAGE_BYTES
 from wasihost.runtime.manifest import is_digest, is_inner_path
@@ -27,6 +28,8 @@ from wasihost.runtime.names import is_image_name, is_runtime_name
 if TYPE_CHECKING:
     from wasihost.engine.mapping import Layout
     from wasihost.image.store import Located
+    from wasihost.progress import Progress
+    from wasihost.runtime.cache import Cache
 
 FORMAT: Final = "wasihost image 1"
 DESCRIPTION: Final = "image.json"
@@ -40,8 +43,7 @@ _FIELDS: Final[dict[str, type]] = {
 }  # fmt: skip
 _NAME: Final = re.compile("[a-z0-9]+(?:-[a-z0-9]+)*")
 _VERSION: Final = re.compile("[A-Za-z0-9.!+_-]{1,100}")
-MAILBOX_BYTES: Final = 65536
-"""Of the harness; `engine.execute` has it too, which loads Wasmtime (tested to be the same)."""
+_CHUNK: Final = 2**20
 
 
 def export_image(image: NamedImage, path: Path) -> str:
@@ -65,7 +67,7 @@ def export_image(image: NamedImage, path: Path) -> str:
             os.fsync(file.fileno())
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        os.chmod(temporary, 0o644)  # noqa: PTH101 - it was made for the owner alone
+        os.chmod(temporary, 0o666 & ~_umask())  # noqa: PTH101 - it was made for the owner alone
         os.replace(temporary, path)  # noqa: PTH105 - text from mkstemp
     except BaseException:
         os.unlink(temporary)  # noqa: PTH108 - likewise
@@ -73,7 +75,18 @@ def export_image(image: NamedImage, path: Path) -> str:
     return sha256
 
 
-def import_image(path: Path, *, name: str | None, sha256: str | None) -> NamedImage:
+def _umask() -> int:
+    """Return what this user keeps from others in new files."""
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    except OSError:
+        return 0o077  # asking otherwise would change it for a moment, for all threads
+    return 0o077
+
+
+def import_image(path: Path, *, name: str | None, sha256: str | None, progress: Progress | None = None) -> NamedImage:
     """Take in what `export_image` wrote.
 
     Raises:
@@ -82,48 +95,70 @@ def import_image(path: Path, *, name: str | None, sha256: str | None) -> NamedIm
         RuntimeUnavailableError: The runtime cannot be had here and now.
     """
     from wasihost.image.store import locate
-    from wasihost.runtime.archive import extract_all
     from wasihost.runtime.cache import open_cache
 
-    _check_file(path, sha256)
     cache = open_cache()
-    head = _read_head(path)
-    runtime, own_name = head["runtime"], name or head["name"]
-    base = locate(runtime, metered=True)
-    _check_kin(head, base, own_name)
-    with cache.lock(f"image-{runtime}@{own_name}"), cache.temporary_folder() as work:
-        (work / "image").mkdir(mode=0o700)
-        try:
-            extract_all(path, work / "image", max_bytes=MAX_BYTES, max_files=MAX_FILES)
-        except WasiHostError as error:
-            raise InvalidImageError(f"{path.name} is no whole image: {error}") from None
-        staged = work / "image"
-        layout = _check_content(path, staged, head, base)
-        (staged / DESCRIPTION).unlink()
-        about = {field: head[field] for field in _FIELDS} | {"name": own_name, "layout": asdict(layout)}
-        whole = describe_files(cache, staged, about)
-        if whole["file"]["sha256"] != head["sha256"]:
-            raise InvalidImageError(f"{path.name} holds another memory than it says: it was damaged or edited")
-        return publish_named(cache, runtime, own_name, staged, whole)
+    with cache.temporary_folder() as work:
+        # What is checked and what is taken in have to be the same bytes.
+        copy = work / "given" / path.name
+        copy.parent.mkdir()
+        _copy(path, copy, sha256)
+        head = _read_head(path, copy)
+        runtime, own_name = head["runtime"], name or head["name"]
+        base = locate(runtime, metered=True, progress=progress)
+        _check_kin(head, base, own_name)
+        with cache.lock(build_lock(runtime, own_name), progress=progress):
+            return _take_in(cache, path, work, head, base, name=own_name)
 
 
-def _check_file(path: Path, sha256: str | None) -> None:
+def _take_in(cache: Cache, path: Path, work: Path, head: dict[str, Any], base: Located, *, name: str) -> NamedImage:
+    from wasihost.runtime.archive import extract_all
+
+    staged = work / "image"
+    staged.mkdir(mode=0o700)
     try:
-        with path.open("rb") as file:
-            found = "" if sha256 is None else hashlib.file_digest(file, "sha256").hexdigest()
+        extract_all(work / "given" / path.name, staged, max_bytes=MAX_BYTES, max_files=MAX_FILES)
+    except DiskFullError:
+        raise
+    except WasiHostError as error:
+        raise InvalidImageError(f"{path.name} is no whole image: {error}") from None
+    layout = _check_content(path, staged, head, base)
+    (staged / DESCRIPTION).unlink()
+    about = {field: head[field] for field in _FIELDS} | {"name": name, "layout": asdict(layout)}
+    whole = describe_files(cache, staged, about)
+    if whole["file"]["sha256"] != head["sha256"]:
+        raise InvalidImageError(f"{path.name} holds another memory than it says: it was damaged or edited")
+    return publish_named(cache, head["runtime"], name, staged, whole)
+
+
+def _copy(path: Path, copy: Path, sha256: str | None) -> None:
+    """Copy a file that somebody else may change meanwhile, and see that it is the one that was wanted."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except OSError as error:
         raise InvalidImageError(f"{path} cannot be read: {os.strerror(error.errno or 0)}") from None
-    if sha256 is not None and found != sha256.lower():
-        raise InvalidImageError(f"{path.name} has sha256 {found}, but {sha256} was asked for")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InvalidImageError(f"{path} is no file")
+    with os.fdopen(descriptor, "rb") as source, copy.open("wb") as target:
+        while chunk := source.read(_CHUNK):
+            size += len(chunk)
+            if size > MAX_BYTES:
+                raise InvalidImageError(f"{path.name} is longer than {MAX_BYTES} bytes, as no image is")
+            digest.update(chunk)
+            target.write(chunk)
+    if sha256 is not None and digest.hexdigest() != sha256.lower():
+        raise InvalidImageError(f"{path.name} has sha256 {digest.hexdigest()}, but {sha256} was asked for")
 
 
-def _read_head(path: Path) -> dict[str, Any]:
+def _read_head(path: Path, copy: Path) -> dict[str, Any]:
     import lzma
     import zlib
 
     malformed = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(copy) as archive:
             info = archive.getinfo(DESCRIPTION)
             if info.file_size > MAX_DESCRIPTION_BYTES:
                 raise InvalidImageError(f"{path.name} has a description of {info.file_size} bytes")
@@ -202,31 +237,6 @@ def _check_content(path: Path, staged: Path, head: dict[str, Any], base: Located
     size = (staged / MEMORY).stat().st_size
     if size != layout.memory_bytes or size % WASM_PAGE_BYTES or not 0 < size <= WASM_MEMORY_BYTES:
         raise InvalidImageError(f"{path.name}: its memory has not the size that its description says")
-    if not _fits(layout, expected, has_packages=has_packages):
+    if not layout_fits(layout, expected, has_packages=has_packages):
         raise InvalidImageError(f"{path.name}: its description of the memory makes no sense")
-    return replace(layout, globals=_with_our_counters(layout, expected))
-
-
-def _with_our_counters(layout: Layout, expected: Layout) -> tuple[tuple[str, str, int], ...]:
-    """Take the build's own globals from the file, and the host's counters from the base image that is here."""
-    return tuple(
-        own if own[0].startswith(OWN_GLOBALS) else ours
-        for own, ours in zip(layout.globals, expected.globals, strict=True)
-    )
-
-
-def _fits(layout: Layout, expected: Layout, *, has_packages: bool) -> bool:
-    """Whether all addresses lie inside the memory, and the globals are those of the runtime's code."""
-    bits = {"i32": 32, "f32": 32, "i64": 64, "f64": 64}
-    places = [layout.entry, layout.mailbox, *layout.slots]
-    if layout.output is not None:
-        places += [layout.output.pointer_at, layout.output.start_at, layout.output.end_at]
-    return (
-        layout.slot_bytes == expected.slot_bytes
-        and len(layout.slots) == len(expected.slots) - has_packages
-        and 0 <= layout.mailbox <= layout.memory_bytes - MAILBOX_BYTES
-        and all(0 <= place <= layout.memory_bytes - layout.slot_bytes for place in places)
-        and 0 <= layout.entry_index < 2**32
-        and [(name, kind) for name, kind, _ in layout.globals] == [(name, kind) for name, kind, _ in expected.globals]
-        and all(-(2 ** (bits[kind] - 1)) <= value < 2 ** bits[kind] for _, kind, value in layout.globals)
-    )
+    return replace(layout, globals=with_our_counters(layout.globals, expected.globals))

@@ -17,7 +17,7 @@ import pytest
 from image_lab import make_wheel, sha256
 
 from wasihost.errors import PackageError
-from wasihost.image.packages import resolve
+from wasihost.image.packages import resolve, unpack
 from wasihost.image.packages.bundled import Bundled
 from wasihost.image.packages.resolve import Package, Resolver
 from wasihost.image.packages.wanted import read_wanted
@@ -305,7 +305,7 @@ def test_digests_for_all_or_none_of_what_is_needed(go: Resolve, links: Path) -> 
 @pytest.mark.parametrize("end", ["so", "cpython-315-wasm32-wasi.so", "pyd", "dll", "dylib"])
 def test_native_code_in_spite_of_the_name(end: str, go: Resolve, links: Path) -> None:
     make_wheel(links, "lib", files={"lib/__init__.py": b"", f"lib/x.{end}": b"\x7fELF"})
-    assert refusal(go, ["lib"]) == f"a package holds native code in spite of its name: lib/x.{end}"
+    assert refusal(go, ["lib"]) == f"lib holds native code in spite of the name of its wheel: lib/x.{end}"
 
 
 @pytest.mark.parametrize("place", ["../../../../../climbed.py", "lib/../../../../../../climbed.py", "/{}/climbed.py"])
@@ -313,7 +313,7 @@ def test_a_wheel_that_would_write_elsewhere(place: str, go: Resolve, links: Path
     member = place.format(str(tmp_path)[1:])
     make_wheel(links, "lib", files={"lib/__init__.py": b"", member: b""})
     message = refusal(go, ["lib"])
-    assert message.startswith("pip could not find the packages: For req: lib==1.0. The wheel '")
+    assert message.startswith("lib cannot be unpacked: lib-1.0-py3-none-any.whl holds the name '")
     assert list(tmp_path.rglob("climbed.py")) == []
 
 
@@ -379,12 +379,16 @@ def test_a_wheel_that_changes_between_choice_and_unpacking(
     assert message == f"lib has sha256 {sha256(wheel.read_bytes())}, but {before} was asked for"
 
 
-def test_there_is_a_most(go: Resolve, links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("most", "value", "said"),
+    [("BYTES", 9_999, "unpacks to more than 9999 bytes"), ("FILES", 3, "holds more than 3 files")],
+)
+def test_there_is_a_most(
+    most: str, value: int, said: str, go: Resolve, links: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_wheel(links, "lib", files={"lib.py": b"x" * 10_000})
-    monkeypatch.setattr(resolve, "MAX_PACKAGE_BYTES", 9_999)
-    message = refusal(go, ["lib"])
-    assert message.startswith("the packages unpack to ")
-    assert message.endswith("which is more than an image may hold")
+    monkeypatch.setattr(unpack, f"MAX_PACKAGE_{most}", value)
+    assert refusal(go, ["lib"]) == f"lib cannot be unpacked: lib-1.0-py3-none-any.whl {said}"
 
 
 # -- pip itself -------------------------------------------------------------------------------------------------------
@@ -415,9 +419,62 @@ def test_pip_with_other_innards(go: Resolve, links: Path, tmp_path: Path, monkey
     )
 
 
-def test_a_surprising_setting_of_pip_does_no_harm(go: Resolve, links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_wheel(links, "lib")
-    monkeypatch.setenv("PIP_QUIET", "3")
-    monkeypatch.setenv("PIP_VERBOSE", "3")
-    monkeypatch.setenv("PIP_REQUIRE_VIRTUALENV", "0")
+SETTINGS = {
+    "QUIET": "3",
+    "VERBOSE": "3",
+    "REQUIRE_VIRTUALENV": "1",
+    "USER": "1",
+    "TARGET": "/nowhere",
+    "NO_DEPS": "1",
+    "DRY_RUN": "1",
+    "REPORT": "/nowhere/report.json",
+    "NO_BINARY": ":all:",
+    "PRE": "1",
+    "PYTHON_VERSION": "3.8",
+    "EDITABLE": ".",
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_settings_about_installing_for_this_python_do_not_count(
+    setting: str, go: Resolve, links: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_wheel(links, "lib", requires=("helper",))
+    make_wheel(links, "lib", "2.0a1")
+    make_wheel(links, "helper")
+    monkeypatch.setenv(f"PIP_{setting}", SETTINGS[setting])
+    assert chosen(go(["lib"])) == ["helper 1.0 index", "lib 1.0 index asked"]
+    assert unpacked(target) == ["helper.py", "lib.py"]
+
+
+def test_settings_of_a_file_count_where_they_say_where_packages_are(
+    go: Resolve, links: Path, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_wheel(tmp_path / "elsewhere", "lib")
+    config = tmp_path / "pip.conf"
+    config.write_text(f"[global]\nfind-links = {tmp_path / 'elsewhere'}\nno-deps = true\n[install]\ndry-run = true\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
+    monkeypatch.delenv("PIP_FIND_LINKS")
     assert chosen(go(["lib"])) == ["lib 1.0 index asked"]
+    assert unpacked(target) == ["lib.py"]
+
+
+def test_the_configuration_of_a_virtual_environment_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its index may be a private one: what is meant for it must not be asked of another."""
+    home = tmp_path / "venv"
+    home.mkdir()
+    (home / "pip.conf").write_text("[global]\nindex-url = https://private.example/simple\n")
+    monkeypatch.setattr("sys.prefix", str(home))
+    monkeypatch.delenv("PIP_CONFIG_FILE", raising=False)
+    (tmp_path / "installed").mkdir()
+    status, log = resolve.run_pip(["config", "list"], work=tmp_path, installed=tmp_path / "installed", markers=GUEST)
+    assert status == 0
+    assert "global.index-url='https://private.example/simple'" in log
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(go: Resolve, links: Path, target: Path, tmp_path: Path) -> None:
+    make_wheel(links, "lib", files={"lib.py": bytes(unpack.MAX_PACKAGE_BYTES + 1)})
+    assert refusal(go, ["lib"]).startswith("lib cannot be unpacked: lib-1.0-py3-none-any.whl unpacks to more than ")
+    held = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file() and links not in path.parents)
+    assert held < 2**20
+    assert not any(target.rglob("*"))

@@ -22,7 +22,7 @@ from image_lab import DEMO, make_cache, make_wheel, sha256
 from wasihost import Image, Outcome, Sandbox
 from wasihost.engine.execute import MAILBOX_BYTES
 from wasihost.errors import EngineError, InvalidImageError, UnknownImageError, UnusableImageError, WasiHostError
-from wasihost.image import transfer
+from wasihost.image import plausible, transfer
 from wasihost.image.named import files_of
 from wasihost.image.transfer import DESCRIPTION, MEMORY, _read_head
 
@@ -160,7 +160,7 @@ def test_a_failed_export_leaves_what_was_there(image: Image, tmp_path: Path, mon
 
 
 def test_the_mailbox_has_one_size() -> None:
-    assert transfer.MAILBOX_BYTES == MAILBOX_BYTES
+    assert plausible.MAILBOX_BYTES == MAILBOX_BYTES
 
 
 # -- the file ---------------------------------------------------------------------------------------------------------
@@ -168,7 +168,10 @@ def test_the_mailbox_has_one_size() -> None:
 
 def test_a_file_that_is_not_there(refused: Callable[..., str], tmp_path: Path) -> None:
     assert refused(tmp_path / "none") == f"{tmp_path / 'none'} cannot be read: No such file or directory"
-    assert refused(tmp_path) == f"{tmp_path} cannot be read: Is a directory"
+    assert refused(tmp_path) == f"{tmp_path} is no file"
+    os.mkfifo(tmp_path / "pipe")
+    assert refused(tmp_path / "pipe") == f"{tmp_path / 'pipe'} is no file"
+    assert refused(Path("/dev/zero"), sha256="0" * 64) == "/dev/zero is no file"
 
 
 def test_another_digest_than_was_asked_for(refused: Callable[..., str], exported: Path) -> None:
@@ -225,7 +228,7 @@ def test_a_byte_of_the_memory_was_edited_and_the_archive_made_anew(
 
 def test_random_damage_to_the_description(tmp_path: Path, members: Members) -> None:
     path = write(tmp_path / "x", {DESCRIPTION: members[DESCRIPTION]}, kind=zipfile.ZIP_DEFLATED)
-    _read_head(path)
+    _read_head(path, path)
     sound, dice = path.read_bytes(), random.Random(4)
     refusals = 0
     for _ in range(1500):
@@ -234,7 +237,7 @@ def test_random_damage_to_the_description(tmp_path: Path, members: Members) -> N
             data[dice.randrange(len(data))] = dice.randrange(256)
         path.write_bytes(data)
         try:
-            _read_head(path)
+            _read_head(path, path)
         except InvalidImageError:
             refusals += 1
     assert refusals > 500

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wasihost.errors import PackageError, WasiHostError
 from wasihost.image.packages.pip_runner import NOT_THIS_PIP
 from wasihost.image.packages.trouble import explain
+from wasihost.image.packages.unpack import MAX_PACKAGE_BYTES, unpack
 
 if TYPE_CHECKING:
     from wasihost.image.packages.bundled import Bundled
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 RUNNER: Final = Path(__file__).parent / "pip_runner.py"
 PIP_SECONDS: Final = 600.0
-MAX_PACKAGE_BYTES: Final = 512 * 2**20
-MAX_PACKAGE_FILES: Final = 50_000
 _SATISFIED: Final = re.compile(r"^Requirement already satisfied: ([A-Za-z0-9][A-Za-z0-9._-]*)", re.MULTILINE)
 # pip builds nothing and chooses for nobody's machine: what it takes runs on every Python of that version.
 _FOR_THE_GUEST: Final = (
@@ -140,17 +139,17 @@ class Resolver:
         own = {one.name: one.line for one in wanted if one.wheel is not None}
         lock = work / "lock.txt"
         lock.write_text("".join(f"{own.get(package.name, line)}\n" for package, line in zip(found, lines, strict=True)))
-        empty = work / "nothing"
+        empty, wheels = work / "nothing", work / "wheels"
         empty.mkdir()
+        wheels.mkdir()
         self._pip(
             [
-                *("install", f"--target={target}", "--no-deps", "--require-hashes", "--no-compile"),
-                *self._choice(),
+                *("download", f"--dest={wheels}", "--no-deps", "--require-hashes", *self._choice()),
                 *("--requirement", str(lock)),
             ],
             work, empty, wanted,
         )  # fmt: skip
-        _check_unpacked(target)
+        unpack(found, wheels, target, work=work)
 
     def _choice(self) -> list[str]:
         return [*_FOR_THE_GUEST, f"--python-version={self.python_version}", *(["--no-index"] if self.offline else [])]
@@ -179,6 +178,8 @@ def run_pip(arguments: Sequence[str], *, work: Path, installed: Path, markers: M
         "pip": str(Path(place.origin).parent.parent),
         "installed": str(installed),
         "markers": {**markers, "extra": ""},
+        "prefixes": [sys.prefix, sys.exec_prefix, sys.base_prefix],
+        "largest": MAX_PACKAGE_BYTES,
         "arguments": ["--disable-pip-version-check", "--no-input", "--no-color", *arguments],
     }
     scratch = work / "scratch"
@@ -228,28 +229,6 @@ def _package(item: Mapping[str, Any], wheels: Mapping[str, Wanted]) -> Package:
         file=own.wheel.name if own is not None and own.wheel is not None else str(download["url"]).rpartition("/")[2],
         sha256=digest,
     )
-
-
-def _check_unpacked(target: Path) -> None:
-    """Keep what a guest can use: no scripts, nothing but files and folders, and not too much of it."""
-    import shutil
-    import stat
-
-    shutil.rmtree(target / "bin", ignore_errors=True)
-    files = total = 0
-    for parent, folders, names in os.walk(target):
-        for name in (*folders, *names):
-            path = Path(parent) / name
-            status = path.lstat()
-            if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-                raise PackageError(f"a package holds {path.relative_to(target)}, which is neither a file nor a folder")
-            if name.endswith((".so", ".pyd", ".dll", ".dylib")):
-                raise PackageError(f"a package holds native code in spite of its name: {path.relative_to(target)}")
-            files, total = files + 1, total + status.st_size
-    if files > MAX_PACKAGE_FILES or total > MAX_PACKAGE_BYTES:
-        raise PackageError(
-            f"the packages unpack to {files} files of {total} bytes, which is more than an image may hold"
-        )
 
 
 @contextlib.contextmanager
