@@ -266,7 +266,9 @@ def test_bad_input_is_one_line(built: str, image: Command, desk: Path, words: st
     (desk / "native-1-cp311-cp311-any.whl").write_bytes(b"")
     done = image(*words.replace("OF", f"--runtime {RUNTIME}").split())
     assert (done.returncode, done.stdout) == (status, ""), done.stderr
-    line = one_line(done.stderr)
+    *traceback, last = done.stderr.splitlines(keepends=True)
+    assert not traceback or (words.endswith(("raises", "eats --memory 64M")) and traceback[0].startswith("Traceback"))
+    line = one_line(last)
     assert line == f"wasirun: {said}" or (said.endswith(" ") and line.startswith(f"wasirun: {said}"))
 
 
@@ -280,7 +282,8 @@ def test_a_failed_build_leaves_the_image_as_it_was(built: str, image: Command, d
     (desk / "raises").write_text("1 / 0")
     done = image("build", "report", *OF, "--setup", "raises")
     assert done.returncode == 70
-    assert one_line(done.stderr) == "wasirun: report: setting up failed with ZeroDivisionError: division by zero"
+    last = done.stderr.splitlines(keepends=True)[-1]
+    assert one_line(last) == "wasirun: report: setting up failed with ZeroDivisionError: division by zero"
     assert run(image, "print(X)") == "5\n"
 
 
@@ -289,3 +292,21 @@ def test_help_names_every_command(image: Command) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     listed = re.findall(r"^  ([a-z]+)  ", done.stdout.partition("Commands:")[2], re.MULTILINE)
     assert listed == ["build", "export", "import", "info", "list", "remove"]
+
+
+def test_a_set_up_that_fails_shows_where(built: str, image: Command, desk: Path) -> None:
+    (desk / "wrong.py").write_text("def f():\n    raise ValueError('\\x1b[2Jno')\nf()\n")
+    done = image("build", "report", *OF, "--setup", "wrong.py")
+    assert (done.returncode, done.stdout) == (70, "")
+    assert "\x1b" not in done.stderr
+    *traceback, last = done.stderr.splitlines()
+    assert traceback == [
+        "Traceback (most recent call last):",
+        '  File "<setup>", line 3, in <module>',
+        "    f()",
+        '  File "<setup>", line 2, in f',
+        "    raise ValueError('\\x1b[2Jno')",
+        "ValueError: \\x1b[2Jno",
+    ]
+    assert last == "wasirun: report: setting up failed with ValueError: \\x1b[2Jno"
+    assert run(image, "print(X)") == "5\n"
