@@ -200,7 +200,7 @@ def crashed(detail: str | re.Pattern[str], **more: Any) -> Expect:
 
 def survived_or_crashed() -> Expect:
     """Forged code reads and writes memory that is not its own: what is there decides whether the interpreter lives."""
-    return printed(otherwise=crashed(TRAPPED, stderr=None))
+    return printed(stderr=None, otherwise=crashed(TRAPPED, stderr=None))
 
 
 def ended(outcome: Outcome, detail: str | re.Pattern[str], **more: Any) -> Expect:
