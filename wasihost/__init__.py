@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from wasihost.capabilities.preopen import Preopen, Scratch
     from wasihost.capabilities.profile import Profile
     from wasihost.containment.launchers import BWRAP, DOCKER, RUNSC, Launcher, docker_launcher
-    from wasihost.images import EntropyNote, Image, ImagePackage
+    from wasihost.image.packages.package import ImagePackage
+    from wasihost.images import EntropyNote, Image
     from wasihost.limits import UNMETERED, Limits
     from wasihost.result import Denial, GuestError, Outcome, RunResult
     from wasihost.sandbox import INHERIT, Sandbox
@@ -25,7 +26,7 @@ _HOME = {
     "GuestError": "wasihost.result",
     "INHERIT": "wasihost.sandbox",
     "Image": "wasihost.images",
-    "ImagePackage": "wasihost.images",
+    "ImagePackage": "wasihost.image.packages.package",
     "Launcher": "wasihost.containment.launchers",
     "Limits": "wasihost.limits",
     "Outcome": "wasihost.result",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wasihost.containment.pool import Pool
     from wasihost.engine.mapping import Layout
     from wasihost.engine.snapshot import Snapshot
-    from wasihost.image.packages.resolve import Package
+    from wasihost.image.packages.package import ImagePackage
     from wasihost.image.packages.wanted import Wanted
     from wasihost.runner import Containment
 
@@ -143,7 +143,9 @@ def _check_memory(limits: Limits, base: Located) -> None:
         )
 
 
-def _fetch(recipe: Recipe, about: dict[str, Any], work: Path, target: Path, progress: Progress) -> tuple[Package, ...]:
+def _fetch(
+    recipe: Recipe, about: dict[str, Any], work: Path, target: Path, progress: Progress
+) -> tuple[ImagePackage, ...]:
     if not recipe.packages:
         return ()
     from wasihost.image.packages.bundled import read_bundled  # only images with packages need it
@@ -298,7 +300,7 @@ def _description(
     recipe: Recipe,
     base: Located,
     about: dict[str, Any],
-    packages: tuple[Package, ...],
+    packages: tuple[ImagePackage, ...],
     *,
     said: ImageReply,
     snapshot: Snapshot,

@@ -15,6 +15,7 @@ from wasihost.errors import (
     UnknownImageError,
     WasiHostError,
 )
+from wasihost.image.packages.package import ImagePackage
 from wasihost.limits import Limits
 from wasihost.runtime.default import DEFAULT_RUNTIME
 from wasihost.runtime.names import is_image_name
@@ -28,27 +29,6 @@ BUILD_LIMITS: Final = Limits(
     fuel=2_000_000_000_000, memory_bytes=2**30, deadline_seconds=120.0, output_overflow="truncate"
 )
 """What importing the modules and running the set-up code of an image may take, unless said otherwise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImagePackage:
-    """A distribution that programs on an image can import.
-
-    Attributes:
-        name: Its normalized name.
-        version: Its version.
-        source: "index", "file" (a wheel that was given), or "runtime" (it comes with the build).
-        requested: Whether it was asked for, and is not there for another's sake.
-        file: Name of the wheel; empty for what comes with the build.
-        sha256: Of the wheel; empty likewise.
-    """
-
-    name: str
-    version: str
-    source: str
-    requested: bool
-    file: str = ""
-    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,8 @@ from image_lab import make_wheel, sha256
 from wasihost.errors import PackageError
 from wasihost.image.packages import resolve, unpack
 from wasihost.image.packages.bundled import Bundled
-from wasihost.image.packages.resolve import Package, Resolver
+from wasihost.image.packages.package import ImagePackage
+from wasihost.image.packages.resolve import Resolver
 from wasihost.image.packages.wanted import read_wanted
 from wasihost.progress import SilentProgress
 
@@ -49,7 +50,7 @@ def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-Resolve = Callable[..., tuple[Package, ...]]
+Resolve = Callable[..., tuple[ImagePackage, ...]]
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def target(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def go(links: Path, target: Path, tmp_path: Path) -> Resolve:
-    def call(wanted: Sequence[Any], *bundled: Bundled, **changes: Any) -> tuple[Package, ...]:
+    def call(wanted: Sequence[Any], *bundled: Bundled, **changes: Any) -> tuple[ImagePackage, ...]:
         values: dict[str, Any] = {
             "python_version": "3.15.0",
             "markers": GUEST,
@@ -80,7 +81,7 @@ def bundled(name: str, version: str, *requires: str, usable: bool = True) -> Bun
     return Bundled(name=name, version=version, metadata=text.encode(), usable=usable)
 
 
-def chosen(packages: Sequence[Package]) -> list[str]:
+def chosen(packages: Sequence[ImagePackage]) -> list[str]:
     return [f"{one.name} {one.version} {one.source}{' asked' if one.requested else ''}" for one in packages]
 
 
@@ -116,7 +117,7 @@ def test_markers_are_those_of_the_guest(go: Resolve, links: Path, target: Path) 
     found = go(["app"])
     assert chosen(found) == ["app 1.0 index asked", "inside 1.0 index", "new 1.0 index"]
     assert unpacked(target) == ["app.py", "inside.py", "new.py"]
-    assert found[0] == Package(
+    assert found[0] == ImagePackage(
         name="app", version="1.0", source="index", requested=True, file=wheel.name, sha256=sha256(wheel.read_bytes())
     )
 
@@ -176,7 +177,7 @@ def test_what_is_bundled_counts_as_installed(go: Resolve, links: Path, target: P
     make_wheel(links, "lib", "2.0")
     found = go(["app"], bundled("lib", "1.0", "other-lib"), bundled("other-lib", "1.5"), bundled("unused", "1"))
     assert chosen(found) == ["app 1.0 index asked", "lib 1.0 runtime", "other-lib 1.5 runtime"]
-    assert found[1] == Package(name="lib", version="1.0", source="runtime", requested=False)
+    assert found[1] == ImagePackage(name="lib", version="1.0", source="runtime", requested=False)
     assert unpacked(target) == ["app.py"]
 
 
@@ -199,7 +200,7 @@ def test_a_bundled_version_that_does_not_fit_is_replaced(
 def test_a_wheel_of_ones_own_replaces_the_same_version(go: Resolve, tmp_path: Path, target: Path) -> None:
     wheel = make_wheel(tmp_path / "own", "lib", "1.0")
     (found,) = go([wheel], bundled("lib", "1.0"))
-    assert found == Package(
+    assert found == ImagePackage(
         name="lib", version="1.0", source="file", requested=True, file=wheel.name, sha256=sha256(wheel.read_bytes())
     )
     assert unpacked(target) == ["lib.py"]

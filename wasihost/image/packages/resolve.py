@@ -11,11 +11,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from wasihost.errors import PackageError, WasiHostError
+from wasihost.image.packages.package import ImagePackage
 from wasihost.image.packages.pip_runner import NOT_THIS_PIP
 from wasihost.image.packages.trouble import explain
 from wasihost.image.packages.unpack import MAX_PACKAGE_BYTES, unpack
@@ -36,27 +36,6 @@ _FOR_THE_GUEST: Final = (
     "--implementation=py",
     "--abi=none",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
-    """A distribution in an image.
-
-    Attributes:
-        name: Its normalized name.
-        version: Its version.
-        source: "index", "file" (a wheel of one's own) or "runtime" (it comes with the build).
-        requested: Whether it was asked for, and is not there for another's sake.
-        file: Name of the wheel; empty for what comes with the build.
-        sha256: Of the wheel; empty likewise.
-    """
-
-    name: str
-    version: str
-    source: str
-    requested: bool
-    file: str = ""
-    sha256: str = ""
 
 
 class Resolver:
@@ -88,7 +67,9 @@ class Resolver:
         self.instead = instead
         self.offline = offline
 
-    def resolve(self, wanted: Sequence[Wanted], work: Path, target: Path, *, progress: Progress) -> tuple[Package, ...]:
+    def resolve(
+        self, wanted: Sequence[Wanted], work: Path, target: Path, *, progress: Progress
+    ) -> tuple[ImagePackage, ...]:
         """Choose versions, and unpack into `target` what does not come with the build.
 
         Args:
@@ -109,12 +90,12 @@ class Resolver:
                 self._unpack(found, wanted, work, target)
         asked = {one.name for one in wanted}
         here = [
-            Package(name=name, version=self.bundled[name].version, source="runtime", requested=name in asked)
+            ImagePackage(name=name, version=self.bundled[name].version, source="runtime", requested=name in asked)
             for name in sorted(satisfied & self.bundled.keys())
         ]
         return (*sorted(found, key=lambda package: package.name), *here)
 
-    def _choose(self, wanted: Sequence[Wanted], work: Path) -> tuple[list[Package], set[str]]:
+    def _choose(self, wanted: Sequence[Wanted], work: Path) -> tuple[list[ImagePackage], set[str]]:
         from packaging.utils import canonicalize_name  # as everywhere here
 
         installed = work / "installed"
@@ -134,7 +115,7 @@ class Resolver:
         found = [_package(item, wheels) for item in json.loads(report.read_bytes())["install"]]
         return found, {canonicalize_name(name) for name in _SATISFIED.findall(log)}
 
-    def _unpack(self, found: Sequence[Package], wanted: Sequence[Wanted], work: Path, target: Path) -> None:
+    def _unpack(self, found: Sequence[ImagePackage], wanted: Sequence[Wanted], work: Path, target: Path) -> None:
         lines = [f"{package.name}=={package.version} --hash=sha256:{package.sha256}" for package in found]
         own = {one.name: one.line for one in wanted if one.wheel is not None}
         lock = work / "lock.txt"
@@ -210,7 +191,7 @@ def _requirements(work: Path, wanted: Sequence[Wanted]) -> list[str]:
     return ["--requirement", str(path)]
 
 
-def _package(item: Mapping[str, Any], wheels: Mapping[str, Wanted]) -> Package:
+def _package(item: Mapping[str, Any], wheels: Mapping[str, Wanted]) -> ImagePackage:
     from packaging.utils import canonicalize_name
 
     name = canonicalize_name(item["metadata"]["name"])
@@ -221,7 +202,7 @@ def _package(item: Mapping[str, Any], wheels: Mapping[str, Wanted]) -> Package:
         digest = own.line.rpartition(":")[2]
     if not isinstance(digest, str) or re.fullmatch("[0-9a-f]{64}", digest) is None:
         raise PackageError(f"the index tells no sha256 of {name}")
-    return Package(
+    return ImagePackage(
         name=name,
         version=str(item["metadata"]["version"]),
         source="index" if own is None else "file",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from wasihost.errors import DiskFullError, PackageError, WasiHostError
 
 if TYPE_CHECKING:
-    from wasihost.image.packages.resolve import Package
+    from wasihost.image.packages.package import ImagePackage
 
 MAX_PACKAGE_BYTES: Final = 512 * 2**20
 """All packages of an image together, unpacked; and each file on the way."""
@@ -22,7 +22,7 @@ _LIBRARIES: Final = ("purelib", "platlib")
 """Of what a wheel may keep beside its root (`*.data`), what belongs there too; scripts, headers and data do not."""
 
 
-def unpack(found: Sequence[Package], wheels: Path, target: Path, *, work: Path) -> None:
+def unpack(found: Sequence[ImagePackage], wheels: Path, target: Path, *, work: Path) -> None:
     """Unpack wheels into one folder, the later ones over the earlier.
 
     Args:
@@ -62,7 +62,7 @@ def unpack(found: Sequence[Package], wheels: Path, target: Path, *, work: Path) 
         raise PackageError(f"pip fetched no wheel of {missing.name} {missing.version}")
 
 
-def _keep_what_is_of_use(folder: Path, package: Package) -> None:
+def _keep_what_is_of_use(folder: Path, package: ImagePackage) -> None:
     for data in [path for path in folder.iterdir() if path.name.endswith(".data") and path.is_dir()]:
         for part in _LIBRARIES:
             if (data / part).is_dir():
@@ -75,7 +75,7 @@ def _keep_what_is_of_use(folder: Path, package: Package) -> None:
             raise PackageError(f"{package.name} holds native code in spite of the name of its wheel: {place}")
 
 
-def _check_metadata(folder: Path, package: Package) -> None:
+def _check_metadata(folder: Path, package: ImagePackage) -> None:
     """Make sure that the wheel is of the package that was chosen: what an image says of itself comes from there."""
     from packaging.utils import canonicalize_name
 
