@@ -195,7 +195,7 @@ def test_a_damaged_image_can_be_removed(image: Command, desk: Path) -> None:
         done = image(*words, more=more)
         assert (done.returncode, done.stdout) == (70, "")
         assert one_line(done.stderr) == changed
-    assert "damaged" not in image("list").stdout
+    assert "  unusable: the files of the image damaged " in image("list").stdout
     assert image("remove", "damaged", *OF).returncode == 0
     assert not folder.exists()
 
@@ -310,3 +310,24 @@ def test_a_set_up_that_fails_shows_where(built: str, image: Command, desk: Path)
     ]
     assert last == "wasirun: report: setting up failed with ValueError: \\x1b[2Jno"
     assert run(image, "print(X)") == "5\n"
+
+
+def test_list_says_what_is_wrong_with_an_image(built: str, image: Command, desk: Path) -> None:
+    for name in ("stale", "edited"):
+        assert image("build", name, *OF).returncode == 0
+    (about,) = (desk / "cache" / "named").glob(f"{RUNTIME}@stale-*/image.json")
+    about.chmod(0o600)
+    about.write_text(about.read_text().replace('"parent": "', '"parent": "older-'))
+    about.chmod(0o400)
+    (memory,) = (desk / "cache" / "named").glob(f"{RUNTIME}@edited-*/image.bin")
+    memory.chmod(0o600)
+    memory.write_bytes(memory.read_bytes()[:-65536])
+    memory.chmod(0o400)
+    done = image("list")
+    assert (done.returncode, done.stderr) == (0, "")
+    own = {line.split()[0]: line for line in done.stdout.splitlines() if f" {RUNTIME} " in line}
+    assert "unusable: the image stale was built for another version of wasihost or of cpython-3.11" in own["stale"]
+    assert "unusable: the files of the image edited of cpython-3.11 were changed after it was built" in own["edited"]
+    assert "unusable" not in own["report"]
+    for name in ("stale", "edited"):
+        assert image("remove", name, *OF).returncode == 0

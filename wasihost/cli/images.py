@@ -16,6 +16,7 @@ from wasihost.runtime.default import DEFAULT_RUNTIME
 
 if TYPE_CHECKING:
     from wasihost import Image
+    from wasihost.image.named import NamedImage
 
 _MAX_FILE_BYTES = 2**20
 _for_runtime = click.option(
@@ -93,8 +94,8 @@ def build(
 @image.command("list")
 def list_images() -> None:
     """List the images there are: those that come with a runtime, and those that were built here."""
-    from wasihost import Image
-    from wasihost.runtime import find_runtime, runtime_names
+    from wasihost.image.named import list_named
+    from wasihost.runtime import find_runtime, open_cache, runtime_names
 
     rows = [("NAME", "RUNTIME", "SIZE", "WHAT")]
     for runtime in runtime_names():
@@ -102,13 +103,30 @@ def list_images() -> None:
         for name in part.image_names:
             shipped = part.image(name)
             rows.append((name, runtime, "", one_line(shipped.summary) if shipped is not None else ""))
-    for built in Image.all():
-        what = [*(f"{package.name} {package.version}" for package in built.packages if package.requested)]
-        what += [*built.modules, *(["set-up code"] if built.setup else [])]
-        rows.append((built.name, built.runtime, size_text(built.size_bytes), one_line(", ".join(what))))
+    rows += [_own_row(named) for named in list_named(open_cache())]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]).rstrip())
+
+
+def _own_row(named: NamedImage) -> tuple[str, str, str, str]:
+    """Return what is listed of an image that was built here, and what is wrong with it, if something is."""
+    from wasihost import Image
+    from wasihost.errors import UnusableImageError, WasiHostError
+    from wasihost.image.store import image_folder
+    from wasihost.runtime import find_runtime, open_cache
+
+    row = named.name, named.runtime, size_text(named.size_bytes())
+    try:
+        built = Image.find(named.name, runtime=named.runtime)
+        named.check(image_folder(open_cache(), find_runtime(named.runtime)).name)
+    except UnusableImageError as error:
+        return (*row, f"unusable: {one_line(str(error))}")
+    except WasiHostError as error:  # its runtime was removed, or it was itself, this moment
+        return (*row, one_line(str(error)))
+    what = [*(f"{package.name} {package.version}" for package in built.packages if package.requested)]
+    what += [*built.modules, *(["set-up code"] if built.setup else [])]
+    return (*row, one_line(", ".join(what)))
 
 
 @image.command()
