@@ -331,3 +331,16 @@ def test_list_says_what_is_wrong_with_an_image(built: str, image: Command, desk:
     assert "unusable" not in own["report"]
     for name in ("stale", "edited"):
         assert image("remove", name, *OF).returncode == 0
+
+
+def test_info_on_an_image_that_comes_with_a_runtime(image: Command) -> None:
+    done = image("info", "plot", "--runtime", "cpython-3.15-sci")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "name      plot",
+        "runtime   cpython-3.15-sci",
+        "what      base, and matplotlib ready to draw without a screen: its fonts found, a first figure drawn",
+        "modules   numpy, pandas",
+        "built     when it is first used; it comes with the runtime",
+    ]
+    assert image("info", "base", *OF).stdout.startswith("name      base\nruntime   cpython-3.11\nwhat ")

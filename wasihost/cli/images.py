@@ -136,7 +136,16 @@ def _own_row(named: NamedImage) -> tuple[str, str, str, str]:
 def info(*, name: str, runtime: str, lock: bool) -> None:
     """Tell what an image was built of."""
     from wasihost import Image
+    from wasihost.runtime import find_runtime
 
+    part = find_runtime(runtime).slice
+    shipped = part.image(name)
+    if shipped is not None and not lock:
+        click.echo(f"name      {name}\nruntime   {runtime}\nwhat      {one_line(shipped.summary)}")
+        if shipped.modules:
+            click.echo(f"modules   {', '.join(shipped.modules)}")
+        click.echo("built     when it is first used; it comes with the runtime")
+        return
     found = Image.find(name, runtime=runtime)
     if lock:
         click.echo(found.lock, nl=False)

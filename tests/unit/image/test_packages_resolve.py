@@ -453,7 +453,7 @@ def test_settings_of_a_file_count_where_they_say_where_packages_are(
 ) -> None:
     make_wheel(tmp_path / "elsewhere", "lib")
     config = tmp_path / "pip.conf"
-    config.write_text(f"[global]\nfind-links = {tmp_path / 'elsewhere'}\nno-deps = true\n[install]\ndry-run = true\n")
+    config.write_text(f"[global]\nno-deps = true\n[install]\nfind-links = {tmp_path / 'elsewhere'}\ndry-run = true\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
     monkeypatch.delenv("PIP_FIND_LINKS")
     assert chosen(go(["lib"])) == ["lib 1.0 index asked"]

@@ -58,11 +58,17 @@ def main() -> None:
     if not hasattr(ConfigOptionParser, "_get_ordered_configuration_items"):
         sys.exit(NOT_THIS_PIP)
     every = ConfigOptionParser._get_ordered_configuration_items  # noqa: SLF001 - there is no other way in
-    setattr(  # noqa: B010
-        ConfigOptionParser,
-        "_get_ordered_configuration_items",
-        lambda parser: ((key, value) for key, value in every(parser) if key in SETTINGS),
-    )
+
+    def those_that_count(parser: ConfigOptionParser) -> list[tuple[str, object]]:
+        # To the user, this is all about installing: what is set for that alone holds for downloading and asking too.
+        name = parser.name
+        parser.name = "install" if name in {"download", "index"} else name
+        try:
+            return [(key, value) for key, value in every(parser) if key in SETTINGS]
+        finally:
+            parser.name = name
+
+    setattr(ConfigOptionParser, "_get_ordered_configuration_items", those_that_count)  # noqa: B010
     if "--dry-run" in order["arguments"]:
         # Older versions want a folder to install into before they choose for another platform, even if they only look;
         # and with one, they take nothing for installed.
