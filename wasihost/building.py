@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 MAX_MODULES: Final = 1000
 MAX_SETUP_BYTES: Final = 2**20
-SAID_LINES: Final = 12
 _MODULE: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 

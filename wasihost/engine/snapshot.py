@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from wasihost.engine.mapping import Layout
 
 CHUNK_BYTES: Final = 65536
-HOST_PREFIX: Final = "wasihost:"
 OWN_GLOBALS: Final = "wasihost:global:"
 """Exports of the build's own globals; the others with that prefix are counters of the host (`runtime.wasm.hooks`)."""
 OPEN_COUNT: Final = "wasihost:open_count"

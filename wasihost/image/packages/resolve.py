@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from wasihost.errors import PackageError, WasiHostError
+from wasihost.errors import PackageError
 from wasihost.image.packages.package import ImagePackage
 from wasihost.image.packages.pip_runner import NOT_THIS_PIP
 from wasihost.image.packages.trouble import explain
@@ -218,7 +218,5 @@ def _told(progress: Progress, label: str) -> Iterator[None]:
     progress.start(label)
     try:
         yield
-    except WasiHostError:
-        raise
     finally:
         progress.finish(time.monotonic() - started)
