@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import shutil
 import statistics
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,28 @@ def need_linux(name: str) -> None:
     """Leave a bench that reads /proc where there is none."""
     if sys.platform != "linux":
         raise SystemExit(f"{name} reads /proc and runs on Linux only")
+
+
+# -- caches -----------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def cache_without_images(runtime: str) -> Iterator[Path]:
+    """Make a cache that has a runtime and its compiled code, but no image, so that the interpreter is started anew.
+
+    Args:
+        runtime: Beginning of its name; it must be ready in the usual cache.
+    """
+    from wasihost.runtime.cache import cache_root, open_cache
+
+    with open_cache().temporary_folder() as work:
+        own = work / "cache"
+        for kind in ("runtimes", "compiled"):
+            for folder in (cache_root() / kind).glob(f"{runtime}-*"):
+                shutil.copytree(folder, own / kind / folder.name, copy_function=os.link)
+        for folder in (own, *own.iterdir()):
+            folder.chmod(0o700)
+        yield own
 
 
 # -- printing ---------------------------------------------------------------------------------------------------------

@@ -12,16 +12,14 @@ import argparse
 import contextlib
 import json
 import os
-import shutil
 import statistics
 import sys
 import time
 from typing import Any
 
-from bench.common import MIB, PROC, machine, machine_line, need_linux, summary, table
+from bench.common import MIB, PROC, cache_without_images, machine, machine_line, need_linux, summary, table
 from wasihost import Image, Limits, Outcome, RunResult, Sandbox
 from wasihost.image.store import locate
-from wasihost.runtime.cache import cache_root, open_cache
 
 SCIENTIFIC = "cpython-3.15-sci"
 LIMITS = Limits(memory_bytes=1024 * MIB, deadline_seconds=120.0, fuel=10**12)
@@ -83,13 +81,7 @@ def building(repeats: int) -> list[dict[str, Any]]:
 def _started(what: str, bar: float) -> dict[str, Any]:
     """Make the base image of the scientific runtime, in a cache that has its compiled code and no image."""
     steps = Steps()
-    with open_cache().temporary_folder() as work:
-        own = work / "cache"
-        for kind in ("runtimes", "compiled"):
-            for folder in (cache_root() / kind).glob("cpython-3.15-*"):
-                shutil.copytree(folder, own / kind / folder.name, copy_function=os.link)
-        for folder in (own, *own.iterdir()):
-            folder.chmod(0o700)
+    with cache_without_images("cpython-3.15") as own:
         before = os.environ.get("WASIHOST_CACHE_DIR")
         os.environ["WASIHOST_CACHE_DIR"] = str(own)
         try:

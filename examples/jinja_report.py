@@ -62,7 +62,7 @@ def report_image() -> Image:
 
 
 def main() -> None:
-    limits = Limits(deadline_seconds=2.0, fuel=20_000_000_000, output_bytes=10_000)
+    limits = Limits(deadline_seconds=20.0, fuel=5_000_000_000, output_bytes=10_000)
     with Sandbox(image=report_image(), limits=limits) as sandbox:
         page = sandbox.run(PROGRAM, inputs={"template": TEMPLATE, "data": DATA}, check=True).value
         # A template that loops for ever, or tries to reach the machine, ends like any other program.

@@ -20,8 +20,17 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 WASIRUN = "import sys; from wasihost.cli import main; sys.exit(main())"
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PAGES = ("host-functions", "plugins")
+"""Pages of docs/ whose examples are run as well."""
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def pages() -> list[tuple[str, str]]:
+    texts = {page: (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in PAGES}
+    return [(page, code) for page, text in texts.items() for code in blocks("python", text)]
 
 
 def examples() -> list[tuple[str, str]]:
@@ -64,7 +73,8 @@ def in_shell(command: str, tree: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_there_are_examples_of_each_kind() -> None:
-    assert (len(blocks("sh")), len(blocks("console")), len(blocks("python"))) == (2, 2, 6)
+    assert (len(blocks("sh")), len(blocks("console")), len(blocks("python"))) == (2, 3, 9)
+    assert [page for page, _ in pages()] == [*PAGES]
     assert len(examples()) >= 6
 
 
@@ -75,9 +85,15 @@ def test_console_examples_print_what_the_readme_says(command: str, output: str, 
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python_examples_run(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def test_python_examples_run(code: str, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree)
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+
+
+@pytest.mark.parametrize(("page", "code"), pages(), ids=PAGES)
+def test_examples_of_the_docs_run(page: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, f"{page}.md", "exec"), {"__name__": "__main__"})
 
 
 def test_the_first_command_runs_a_real_file(tree: Path) -> None:

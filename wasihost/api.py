@@ -12,11 +12,14 @@ from wasihost.capabilities.preopen import Preopen, Scratch
 from wasihost.limits import Limits
 from wasihost.result import RunResult
 from wasihost.runner import Containment
-from wasihost.sandbox import HostStdin, check_limits, make_program, make_setup, resolve_profile
+from wasihost.sandbox import HostStdin, check_limits, grant_functions, make_program, make_setup, resolve_profile
 
 if TYPE_CHECKING:
+    from wasihost.calling import Gate
     from wasihost.capabilities.profile import Profile
     from wasihost.containment.launchers import Launcher
+    from wasihost.functions.function import HostFunction
+    from wasihost.functions.limits import FunctionLimits
     from wasihost.images import Image
     from wasihost.progress import Progress
 
@@ -38,6 +41,9 @@ def run_wasm_python(
     containment: Containment = "process",
     require_walls: Iterable[str] = (),
     launcher: Launcher | None = None,
+    functions: Iterable[HostFunction | Callable[..., Any]] = (),
+    function_limits: FunctionLimits | None = None,
+    gate: Gate | None = None,
     filename: str = "<string>",
     on_stdout: Callable[[bytes], object] | None = None,
     on_stderr: Callable[[bytes], object] | None = None,
@@ -66,6 +72,9 @@ def run_wasm_python(
         containment: Where the guest runs: "process" or "in-process".
         require_walls: Names of walls without which nothing is to be run.
         launcher: What starts workers.
+        functions: Functions of the host that the guest may call.
+        function_limits: How often, how long and with how many bytes they may be called.
+        gate: Sees each call before it is made, and can refuse it.
         filename: Name of `code` in tracebacks.
         on_stdout: Called with each piece of standard output as it is written.
         on_stderr: Likewise for standard error.
@@ -87,6 +96,7 @@ def run_wasm_python(
         code,
         limits=limits,
         env=dict(check_env({**granted.make_env(), **(env or {})})),
+        functions=grant_functions(functions, function_limits, gate),
         script=script,
         module=module,
         args=args,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from wasihost.conclusion import conclude
-from wasihost.containment.job import Control, Grant, Job
+from wasihost.containment.job import Control, Grant, Job, make_job
 from wasihost.engine.snapshot import ENTROPY_READS, NO_ROOM
 from wasihost.engine.surroundings import Directory
 from wasihost.errors import ConfigError, DiskFullError, ImageBuildError, InvalidImageError, InvalidLimitsError
@@ -22,7 +22,7 @@ from wasihost.image.plausible import globals_fit, with_our_counters
 from wasihost.image.protocol import MESSAGE_BYTES, ImageReply, ImageRequest, Request, read_image_reply
 from wasihost.image.sound import layout_of, sound
 from wasihost.image.store import Located, locate
-from wasihost.limits import UNMETERED, WASM_PAGE_BYTES, Limits
+from wasihost.limits import WASM_PAGE_BYTES, Limits
 from wasihost.progress import Progress, SilentProgress
 from wasihost.result import Outcome, RunResult
 from wasihost.runner import CONTAINMENTS, metered, own_ready, shared_ready
@@ -219,18 +219,10 @@ def _failure(recipe: Recipe, said: ImageReply, result: RunResult) -> str:
 
 
 def _job(request: bytes, limits: Limits, memory: int | None) -> Job:
-    return Job(
+    return make_job(
+        replace(limits, disk_bytes=0, disk_files=0),
         request=request,
         stdin=b"",
-        fuel=None if limits.fuel is UNMETERED else int(limits.fuel),
-        memory_bytes=limits.memory_pages * WASM_PAGE_BYTES,
-        deadline_seconds=limits.deadline_seconds,
-        output_bytes=limits.output_bytes,
-        output_ends_run=limits.output_overflow == "end",
-        open_files=limits.open_files,
-        host_calls=limits.host_calls,
-        disk_bytes=0,
-        disk_files=0,
         reply_bytes=MESSAGE_BYTES + limits.value_bytes + 4,
         snapshot_into=memory,
     )
@@ -265,7 +257,7 @@ def _carrier(
         from wasihost.containment.pool import Pool
 
         pool = Pool(
-            base, grants=grants, overlays=None, open_files=limits.open_files, file_bytes=_file_bytes(limits),
+            base, grants=grants, room=None, open_files=limits.open_files, file_bytes=_file_bytes(limits),
             memory_bytes=limits.memory_bytes, size=1, launcher=None, require_walls=frozenset(), spares=spares,
         )  # fmt: skip
         try:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from wasihost.engine.ending import End, Ending, Execution
-from wasihost.image.protocol import Reply, decode_reply
+from wasihost.image.protocol import Reply, TurnReply, decode_reply, decode_turn_reply
 from wasihost.limits import Limits
 from wasihost.result import Outcome, RunResult
+
+if TYPE_CHECKING:
+    from wasihost.capabilities.comparing import Changes
 
 OUTCOMES: Final[dict[Ending, Outcome]] = {
     Ending.RETURNED: Outcome.EXITED,
@@ -23,6 +27,7 @@ OUTCOMES: Final[dict[Ending, Outcome]] = {
     Ending.FROZEN: Outcome.HOST_FAILED,
 }
 """Every way in which wasm ends, as an outcome (tested to be complete)."""
+LEFT: Final = "the turn ended the interpreter itself (os._exit), so the session is what it was before"
 
 
 def conclude(execution: Execution, limits: Limits, walls: tuple[str, ...]) -> RunResult:
@@ -53,6 +58,53 @@ def conclude(execution: Execution, limits: Limits, walls: tuple[str, ...]) -> Ru
         cpu_seconds=execution.cpu_seconds,
         stdout_omitted_bytes=execution.stdout[1],
         stderr_omitted_bytes=execution.stderr[1],
+        walls=walls,
+    )
+
+
+def read_turn(execution: Execution, limits: Limits) -> tuple[Execution, TurnReply | None]:
+    """Return what the guest said of its turn. Without that, the turn is to be undone, and the execution says why."""
+    if execution.end.ending is not Ending.RETURNED or execution.checkpoint is None:
+        return execution, None
+    try:
+        said = decode_turn_reply(
+            execution.reply or b"", value_bytes=limits.value_bytes, display_bytes=limits.display_bytes
+        )
+    except ValueError as error:
+        return replace(execution, end=End(Ending.CRASHED, str(error))), None
+    return execution, said
+
+
+def conclude_turn(
+    execution: Execution, said: TurnReply | None, changes: Changes, *, limits: Limits, walls: tuple[str, ...]
+) -> RunResult:
+    """Return the result of a turn, after `read_turn`."""
+    end = execution.end
+    outcome, reply, detail = OUTCOMES[end.ending], None if said is None else said.reply, ""
+    exit_code = None if outcome is not Outcome.EXITED else end.exit_code if reply is None else reply.exit_code
+    if said is None:
+        detail = LEFT if outcome is Outcome.EXITED else _sentence(end, end.detail, limits)
+    return RunResult(
+        outcome=outcome,
+        exit_code=exit_code,
+        stdout_bytes=execution.stdout[0],
+        stderr_bytes=execution.stderr[0],
+        value=reply.value if reply else None,
+        text=said.text if said else None,
+        displays=said.displays if said else (),
+        displays_omitted=said.displays_omitted if said else 0,
+        rolled_back=said is None,
+        error=reply.error if reply else None,
+        detail=detail,
+        denials=reply.denials if reply else (),
+        fuel_consumed=execution.fuel_consumed,
+        memory_peak_bytes=execution.memory_bytes,
+        wall_seconds=execution.wall_seconds,
+        cpu_seconds=execution.cpu_seconds,
+        stdout_omitted_bytes=execution.stdout[1],
+        stderr_omitted_bytes=execution.stderr[1],
+        files_changed=changes.files,
+        files_changed_omitted=changes.omitted,
         walls=walls,
     )
 

@@ -14,7 +14,8 @@ import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wasihost.containment.job import SLICE_SECONDS, Control
 from wasihost.engine import threads
@@ -24,6 +25,7 @@ from wasihost.result import Outcome, RunResult
 if TYPE_CHECKING:
     from wasihost.runner import Program, Runner
 
+T = TypeVar("T")
 Listener = Callable[[bytes], object]
 Code = str | bytes | Mapping[str, Any]
 
@@ -50,37 +52,61 @@ async def run_in_loop(runner: Runner, program: Program) -> RunResult:
     loop = asyncio.get_running_loop()
     gate = _gate(runner, loop)
     await gate.acquire()
-    control = Control()
-    answer: asyncio.Future[RunResult] = loop.create_future()
-    program = replace(
-        program,
-        on_stdout=_relay(program.on_stdout, loop, control),
-        on_stderr=_relay(program.on_stderr, loop, control),
+    return await call_in_loop(
+        lambda control, out, err: runner.run(replace(program, on_stdout=out, on_stderr=err, loop=loop), control),
+        program.on_stdout,
+        program.on_stderr,
+        unstarted=gate.release,
+        settled=gate.release,
     )
 
-    def settle(result: RunResult | None, error: BaseException | None) -> None:
-        gate.release()
-        if answer.done():
-            return
-        if error is not None:
-            answer.set_exception(error)
-        elif result is not None:
-            answer.set_result(result)
+
+async def call_in_loop(
+    make: Callable[[Control, Listener | None, Listener | None], T],
+    on_stdout: Listener | None,
+    on_stderr: Listener | None,
+    *,
+    unstarted: Callable[[], object],
+    settled: Callable[[], object] | None = None,
+) -> T:
+    """Make a run on a thread, for the running event loop, and return what `make` does: for a plugin, any value.
+
+    Args:
+        make: Makes it, with what cancels it and with the listeners as they are called on that thread.
+        on_stdout: Called in the loop.
+        on_stderr: Likewise.
+        unstarted: Called if no thread can be had, so that `make` is never called.
+        settled: Called in the loop when `make` has come back.
+
+    Raises:
+        asyncio.CancelledError: The task was cancelled; the run is being stopped.
+        BaseException: What `make` raised.
+    """
+    loop = asyncio.get_running_loop()
+    control = Control()
+    answer: asyncio.Future[T] = loop.create_future()
+    out, err = _relay(on_stdout, loop, control), _relay(on_stderr, loop, control)
+
+    def settle(deliver: Callable[[], object]) -> None:
+        if settled is not None:
+            settled()
+        if not answer.done():
+            deliver()
 
     def work() -> None:
-        result, error = None, None
+        deliver: Callable[[], object]
         try:
-            result = runner.run(program, control)
-        except BaseException as caught:
-            error = caught
+            deliver = partial(answer.set_result, make(control, out, err))
+        except BaseException as error:
+            deliver = partial(answer.set_exception, error)
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, result, error)
+            loop.call_soon_threadsafe(settle, deliver)
 
     try:
         context = contextvars.copy_context()
         threads.submit(lambda: context.run(work))
     except BaseException:
-        gate.release()
+        unstarted()
         raise
     try:
         return await answer

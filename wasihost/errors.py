@@ -13,7 +13,9 @@ serve, and what `RunResult.check()` raises on request.
     │   ├── InvalidManifestError                a runtime's manifest that says something else than it should
     │   ├── UnknownRuntimeError                 no manifest of that name
     │   ├── UnknownImageError                   no image of that name
-    │   └── InvalidImageError                   a name, package, module or file that no image can be made of
+    │   ├── InvalidImageError                   a name, package, module or file that no image can be made of
+    │   ├── InvalidSessionError                 a file that is no saved session, or was damaged
+    │   └── InvalidFunctionError                a function of the host that cannot be declared like this
     ├── RuntimeUnavailableError                 the runtime exists, but cannot be had here and now
     │   ├── DownloadError                       the source did not answer or answered with something else
     │   ├── OfflineError                        a download would be needed, and WASIHOST_OFFLINE forbids it
@@ -21,6 +23,7 @@ serve, and what `RunResult.check()` raises on request.
     │   ├── MissingMemberError                  an archive without a file that the manifest names
     │   ├── UnfreezableRuntimeError             a build that cannot be started, stopped and mapped
     │   ├── UnusableImageError                  an image of another version, or one whose files were changed
+    │   ├── UnusableSessionError                a session that was saved on another runtime or image than is here
     │   └── CacheError                          the cache folder cannot be used
     │       ├── UntrustedCacheError             somebody else could have written to it
     │       └── DiskFullError                   no room for what has to be stored
@@ -28,7 +31,26 @@ serve, and what `RunResult.check()` raises on request.
     │   └── PackageError                        packages that cannot be had together, or not for this runtime
     ├── EngineError                             Wasmtime or a worker refused something that it should have done
     │   └── WallsMissingError                   a required wall does not stand on this machine
+    ├── PluginError                             something is wrong with a plugin, or between it and the host
+    │   ├── InvalidPluginError                  a manifest or package that is not what it should be (a ConfigError too)
+    │   ├── PluginGrantError                    it needs what the host does not give (a ConfigError too)
+    │   ├── PluginTargetError                   a place that a plugin cannot be written to (a ConfigError too)
+    │   ├── PluginVersionError                  another version of a plugin than was asked for (a ConfigError too)
+    │   └── PluginCallError                     a call of a plugin failed; `.result` is the run, if there was one
+    │       ├── UnknownExportError              the plugin exports no function of that name
+    │       ├── PluginArgumentsError            arguments that the function does not take
+    │       ├── PluginImportError               its entry module could not be imported
+    │       ├── PluginSetupError                its setup() raised
+    │       ├── PluginExportError               it has no such function, or one that takes something else
+    │       ├── PluginRaisedError               the function raised
+    │       ├── PluginResultError               what it returned is not what it declares, or too large
+    │       ├── PluginTeardownError             its teardown() raised
+    │       ├── PluginLimitError                it was stopped by a limit, or broke its interpreter
+    │       ├── PluginRecursionError            the call came out of a call of the same plugin
+    │       └── PluginSuspendedError            it failed too often; `Plugin.resume` lets it go on
     ├── ClosedError                             a sandbox or session used after its end
+    ├── HostFunctionError                       a call of a function of the host failed
+    │   └── GuestVisibleError                   raised by such a function; its message is for the guest
     └── RunFailedError                          raised by `RunResult.check()`; `.result` is the run
         ├── GuestExitedError                    the program ended with a status other than 0
         ├── FuelExhaustedError
@@ -46,6 +68,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wasihost.plugins.lack import Lack
     from wasihost.result import RunResult
 
 
@@ -93,6 +116,14 @@ class InvalidImageError(ConfigError):
     """An image cannot be made of this: its name, a package, a module, or a file that is no exported image."""
 
 
+class InvalidSessionError(ConfigError):
+    """A file is no saved session, was damaged, or says of itself what cannot be."""
+
+
+class InvalidFunctionError(ConfigError):
+    """A function cannot be given to guests as it is declared; the message names function and parameter."""
+
+
 class RuntimeUnavailableError(WasiHostError):
     """The runtime is known but cannot be had here and now; the message says what to do."""
 
@@ -119,6 +150,10 @@ class UnfreezableRuntimeError(RuntimeUnavailableError):
 
 class UnusableImageError(RuntimeUnavailableError):
     """An image was built for another version of wasihost or of its runtime, or its files were changed since."""
+
+
+class UnusableSessionError(RuntimeUnavailableError):
+    """A session was saved on another runtime, image or version than those that are here; the message says which."""
 
 
 class CacheError(RuntimeUnavailableError):
@@ -157,8 +192,126 @@ class WallsMissingError(EngineError):
     """A wall that was required does not stand on this machine; the message says which and why."""
 
 
+class PluginError(WasiHostError):
+    """Something is wrong with a plugin, or between it and the host."""
+
+
+class InvalidPluginError(PluginError, ConfigError):
+    """A plugin's manifest or package is not what it should be; the message names file, line and field.
+
+    Attributes:
+        file: The file as the message calls it; "" when the mistake is not in a file.
+        line: Line of the file, counted from 1; None when it is about no line of it.
+        field: Dotted name of the field, as in `exports.count.parameters`; "" when it is about none.
+    """
+
+    def __init__(self, why: str, *, file: str = "", line: int | None = None, field: str = "") -> None:
+        place = file if line is None else f"{file}:{line}"
+        super().__init__(": ".join(part for part in (place, field, why) if part))
+        self.file = file
+        self.line = line
+        self.field = field
+
+
+class PluginGrantError(PluginError, ConfigError):
+    """A plugin needs more than the host gives; the message names all of it.
+
+    Attributes:
+        missing: What is missing, a sentence each.
+        lacks: The same in parts.
+    """
+
+    def __init__(self, message: str, *, missing: tuple[str, ...] = (), lacks: tuple[Lack, ...] = ()) -> None:
+        super().__init__(message)
+        self.missing = missing
+        self.lacks = lacks
+
+
+class PluginTargetError(PluginError, ConfigError):
+    """A plugin cannot be written there: the folder is not empty, the zip would lie in the plugin, the disk is full."""
+
+
+class PluginVersionError(PluginError, ConfigError):
+    """A plugin has another version than was asked for."""
+
+
+class PluginCallError(PluginError):
+    """A call of a plugin's function did not give what it should. The host is as it was.
+
+    Attributes:
+        plugin: Name of the plugin.
+        function: Name of the function, "" when it was about none.
+        result: The run, None when it did not come to one. What stands in it is the plugin's word.
+    """
+
+    def __init__(self, message: str, *, plugin: str, function: str = "", result: RunResult | None = None) -> None:
+        super().__init__(message)
+        self.plugin = plugin
+        self.function = function
+        self.result = result
+
+
+class UnknownExportError(PluginCallError):
+    """The plugin's manifest exports no function of that name; the message lists those that it does."""
+
+
+class PluginArgumentsError(PluginCallError):
+    """The function was called with arguments that its manifest does not allow; nothing was run."""
+
+
+class PluginImportError(PluginCallError):
+    """The plugin's entry module could not be imported."""
+
+
+class PluginSetupError(PluginCallError):
+    """The plugin's `setup()` raised."""
+
+
+class PluginExportError(PluginCallError):
+    """The entry module has no such function, or one that takes something else than the manifest says."""
+
+
+class PluginRaisedError(PluginCallError):
+    """The plugin's function raised; `result.error` is the exception."""
+
+
+class PluginResultError(PluginCallError):
+    """The function returned what its manifest does not say, what has no form outside, or too much of it."""
+
+
+class PluginTeardownError(PluginCallError):
+    """The plugin's `teardown()` raised."""
+
+
+class PluginLimitError(PluginCallError):
+    """The plugin was stopped: by a limit, because it broke its interpreter, or because the call was cancelled."""
+
+
+class PluginRecursionError(PluginCallError):
+    """The plugin was called while a call of the same plugin waits for the caller: it would go on like that."""
+
+
+class PluginSuspendedError(PluginCallError):
+    """The plugin failed too often one time after the other; `Plugin.resume` lets it go on."""
+
+
 class ClosedError(WasiHostError):
     """The object was closed before."""
+
+
+class HostFunctionError(WasiHostError):
+    """A call of a function of the host failed. Inside, all that such functions raise arrives under this name."""
+
+
+class GuestVisibleError(HostFunctionError):
+    """Raised by a function of the host to tell the guest something: it gets the message, word for word.
+
+    Of any other exception the guest gets the name of the class only.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class RunFailedError(WasiHostError):

@@ -58,6 +58,8 @@ class Limits:
         disk_files: Files, folders and links that a run may add to all its writable directories together.
         host_calls: Calls that wasihost's own code answers in place of Wasmtime: output, sleeps, host functions.
         value_bytes: JSON text of the last expression's value; a longer one is dropped (`RunResult.value` is None).
+        display_bytes: What one turn of a session may show, as JSON text with Base64 for pictures; what goes beyond is
+            left out (`RunResult.displays_omitted`).
 
     Raises:
         InvalidLimitsError: A value of the wrong type or out of its range.
@@ -73,6 +75,7 @@ class Limits:
     disk_files: int = 10_000
     host_calls: int = 1_000_000
     value_bytes: int = 8 * 2**20
+    display_bytes: int = 16 * 2**20
 
     def __post_init__(self) -> None:
         if self.fuel is not UNMETERED:
@@ -84,6 +87,7 @@ class Limits:
         _check_integer("disk_files", self.disk_files, 0, MAX_DISK_FILES)
         _check_integer("host_calls", self.host_calls, 0, MAX_HOST_CALLS)
         _check_integer("value_bytes", self.value_bytes, 0, WASM_MEMORY_BYTES)
+        _check_integer("display_bytes", self.display_bytes, 0, WASM_MEMORY_BYTES)
         seconds = self.deadline_seconds
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
             raise InvalidLimitsError(f"deadline_seconds must be a finite number of seconds, not {seconds!r}")

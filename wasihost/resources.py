@@ -1,4 +1,4 @@
-"""Finds the reviewable data folders (`runtimes/`, `capabilities/`), in a wheel and in a source tree alike."""
+"""Finds what comes along and is no code of the host: the data folders `runtimes/` and `capabilities/`, guest code."""
 
 from __future__ import annotations
 
@@ -22,3 +22,8 @@ def data_folder(name: str) -> Path:
         if folder.is_dir():
             return folder
     raise FileNotFoundError(f"this installation of wasihost lacks its data folder {name!r}; reinstall it")
+
+
+def guest_source(name: str) -> str:
+    """Return the text of a file of guest code."""
+    return (_PACKAGE / "guest" / name).read_text(encoding="utf-8")

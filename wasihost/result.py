@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from wasihost import errors
+
+if TYPE_CHECKING:
+    from wasihost.functions.record import HostCall
 
 
 class Outcome(enum.Enum):
@@ -58,19 +62,23 @@ class Denial:
 class FileChange:
     """A file or symbolic link that a run added to an overlay, changed or removed; the original is as it was.
 
+    For a turn of a session that was rolled back, what was done to overlays is undone and not listed. What the turn
+    wrote to writable folders and scratch folders stays, and is listed as far as times of change tell.
+
     Names, content and target are the guest's: data that nobody vouches for. Folders are not listed, only what is in
     them.
 
     Attributes:
-        kind: "added", "changed" (other content, or a link in place of a file) or "removed".
+        kind: "added", "changed" (other content, or a link in place of a file) or "removed"; or "written", which is
+            added or changed by a turn that was rolled back, and not undone.
         path: Guest path; bytes of the name that are not UTF-8 become U+FFFD.
         size_bytes: Size of the file now, or before it was removed; of a link, the length of its target.
-        content: What an added or changed file holds; None for links, for removed files, and for what goes beyond 16 MiB
-            together.
+        content: What an added or changed file holds; None for links, for removed and "written" files, and for what
+            goes beyond 16 MiB together.
         link_target: Where a link points, else None. Do not follow it.
     """
 
-    kind: Literal["added", "changed", "removed"]
+    kind: Literal["added", "changed", "removed", "written"]
     path: str
     size_bytes: int = 0
     content: bytes | None = None
@@ -88,6 +96,12 @@ class RunResult:
             counts the omitted bytes.
         stderr_bytes: Standard error, likewise.
         value: JSON value of the last expression; None when there is none or it has no JSON form.
+        text: In a session, `repr()` of the last expression's value, cut where it is very long; None when there is none.
+        displays: What a turn of a session showed: bundles from MIME type to text, to bytes (pictures, PDF) or to a JSON
+            value (`application/json`), in the order of `display()` calls and of figures; that of the last expression
+            is there too. All of it is the guest's: HTML and SVG may hold scripts.
+        displays_omitted: How many things it showed beyond `Limits.display_bytes` or 100.
+        rolled_back: Whether the turn was stopped, so that the session is what it was before it.
         error: The exception that ended the program, if one did.
         detail: One plain sentence on an outcome other than EXITED, else "".
         denials: What the program asked for and was not given, as it reported it itself.
@@ -99,6 +113,8 @@ class RunResult:
         stderr_omitted_bytes: Bytes of standard error that were not kept.
         files_changed: What the run did to its overlays, sorted by path, 10,000 at most.
         files_changed_omitted: How many more changes there were, at least.
+        host_calls: The calls of functions of the host, in the order in which they were asked for; beyond
+            `FunctionLimits.calls`, one that was refused.
         walls: What stood around the run: "wasm", and with containment "process" also "process" and those of the
             operating system that this machine has ("rlimits", "no-new-privileges", "non-dumpable", "landlock",
             "seccomp") and the launcher's name.
@@ -109,6 +125,10 @@ class RunResult:
     stdout_bytes: bytes = b""
     stderr_bytes: bytes = b""
     value: Any = None
+    text: str | None = None
+    displays: tuple[Mapping[str, Any], ...] = ()
+    displays_omitted: int = 0
+    rolled_back: bool = False
     error: GuestError | None = None
     detail: str = ""
     denials: tuple[Denial, ...] = ()
@@ -120,6 +140,7 @@ class RunResult:
     stderr_omitted_bytes: int = 0
     files_changed: tuple[FileChange, ...] = ()
     files_changed_omitted: int = 0
+    host_calls: tuple[HostCall, ...] = ()
     walls: tuple[str, ...] = ()
 
     @property

@@ -10,7 +10,8 @@ import os
 import posixpath
 import threading
 import time
-from collections import OrderedDict
+import weakref
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,20 +19,29 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from wasihost.capabilities.paths import OpenedPreopens, guest_path_of, open_preopens
 from wasihost.conclusion import conclude
-from wasihost.containment.job import PROCESS_WALLS, Control, Grant, Job, Turn, default_size, inside
+from wasihost.containment.job import PROCESS_WALLS, Control, Grant, Turn, default_size, inside, make_job
 from wasihost.containment.lookout import Lookout
-from wasihost.errors import ClosedError, ConfigError, InvalidLimitsError
+from wasihost.errors import ClosedError, ConfigError, EngineError, InvalidLimitsError
 from wasihost.image.protocol import MESSAGE_BYTES, Request
 from wasihost.limits import UNMETERED, WASM_PAGE_BYTES, Limits
 from wasihost.runtime.cache import cache_root
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from wasihost.calling import Calling, GrantedFunctions
     from wasihost.capabilities.overlay import OverlayCopy
     from wasihost.capabilities.preopen import Preopen, Scratch
+    from wasihost.capabilities.usage import FolderLimit
     from wasihost.containment.direct import Direct
+    from wasihost.containment.job import Job
     from wasihost.containment.launchers import Launcher
     from wasihost.containment.pool import Pool
     from wasihost.engine.code import Code
+    from wasihost.engine.ending import Execution
+    from wasihost.engine.layers import SessionMemory
+    from wasihost.engine.mapping import Layout
+    from wasihost.functions.record import HostCall
     from wasihost.image.store import Located, Ready
     from wasihost.progress import Progress
     from wasihost.result import RunResult
@@ -123,6 +133,9 @@ class Program:
         limits: Budget.
         on_stdout: Listener to standard output.
         on_stderr: Listener to standard error.
+        functions: Functions of the host that it may call, None without any.
+        loop: Event loop of the caller, where coroutine functions of the host are run.
+        plugin: What the harness is told of a plugin, as JSON, when the source is a plugin's.
     """
 
     source: Source
@@ -133,6 +146,9 @@ class Program:
     limits: Limits
     on_stdout: Callable[[bytes], object] | None = None
     on_stderr: Callable[[bytes], object] | None = None
+    functions: GrantedFunctions | None = None
+    loop: AbstractEventLoop | None = None
+    plugin: str = ""
 
 
 class Runner:
@@ -156,12 +172,16 @@ class Runner:
         self.setup = setup
         self._users = 0
         self._closing = False
+        self.gone: deque[int] = deque()
+        """Keys of sessions that are over; in the collector, where they may end, nothing else is safe."""
         self._pid = os.getpid()
         self._lock = threading.Lock()
         from wasihost.image.store import locate
 
         located = locate(setup.runtime, setup.image, metered=setup.metered, progress=progress)
         ready = shared_ready(located) if setup.containment == "in-process" else None
+        self.located = located
+        self._layout: Layout | None = None
         self._libraries, least = located.libraries, located.memory_bytes
         if setup.memory_bytes // WASM_PAGE_BYTES * WASM_PAGE_BYTES < least:
             raise InvalidLimitsError(
@@ -175,13 +195,15 @@ class Runner:
             slots=located.slots,
             forbidden=[cache_root()],
         )
-        self._overlays: tuple[int, str] | None = None
+        self._room: tuple[int, str] | None = None
         try:
-            if any(entry.overlay for entry in self._opened.entries):
-                from wasihost.capabilities.scratch import make_scratch_folder  # few grants are overlays
+            if any(entry.overlay or entry.limit is not None for entry in self._opened.entries):
+                # Copies of overlays are made in it, and what sessions have for themselves.
+                from wasihost.capabilities.scratch import make_scratch_folder  # few sandboxes have either
 
                 path, descriptor = make_scratch_folder()
-                self._overlays = descriptor, path
+                self._room = descriptor, path
+                self._drop_room = weakref.finalize(self, _remove_room, path, descriptor, os.getpid())
             self._carrier = self._make_carrier(ready, located)
         except BaseException:
             self._release(self._opened)
@@ -212,7 +234,7 @@ class Runner:
         return Pool(
             located,
             grants=grants,
-            overlays=self._overlays,
+            room=self._room,
             open_files=setup.open_files,
             file_bytes=setup.disk_bytes,
             memory_bytes=setup.memory_bytes,
@@ -267,21 +289,25 @@ class Runner:
             EngineError: The guest could not be set up, or this process was forked.
             KeyboardInterrupt: Ctrl-C; the run is stopped first.
         """
-        self._carrier.check_process()
+        self.check_process()
         opened = self._enter()
         copies: list[OverlayCopy] = []
+        calls: Calling | None = None
+        host_calls: tuple[HostCall, ...] = ()
         try:
-            if self._overlays is not None:
+            if self._room is not None:
                 copies += self._copy_overlays(opened)
-            job = self._job(program, opened, copies)
-            depth, turn = self.depth(), Turn(self)
-            token = inside.set(frozenset({turn, *(other for other in inside.get() if other.runner is not None)}))
+            if program.functions is not None:
+                calls = program.functions.calling(program.loop)
+            job = self._job(program, opened, copies, calls)
             try:
-                execution = self._carrier.run(job, control or Control(), depth=depth)
+                execution = self.carry(job, control or Control())
             finally:
-                turn.end()
-                inside.reset(token)
+                if calls is not None:
+                    host_calls = calls.finish()
             result = conclude(execution, program.limits, execution.walls or self.walls)
+            if host_calls:
+                result = replace(result, host_calls=host_calls)
             if copies:
                 from wasihost.capabilities.overlay import changes_of
 
@@ -297,42 +323,43 @@ class Runner:
         from wasihost.capabilities.overlay import make_copy  # few grants are overlays
 
         for entry in opened.entries:
-            if entry.overlay and self._overlays is not None:
-                yield make_copy(entry.descriptor, self._overlays[0], guest=entry.guest)
+            if entry.overlay and self._room is not None:
+                yield make_copy(entry.descriptor, self._room[0], guest=entry.guest)
 
-    def _job(self, program: Program, opened: OpenedPreopens, copies: Sequence[OverlayCopy]) -> Job:
+    def _job(
+        self, program: Program, opened: OpenedPreopens, copies: Sequence[OverlayCopy], calls: Calling | None
+    ) -> Job:
         limits = program.limits
-        by_path = self._overlays is not None and self.setup.launcher is not None and self.setup.launcher.by_path
-        overlays = tuple(
-            (copy.descriptor, f"{self._overlays[1]}/{copy.name}" if by_path else f"/proc/self/fd/{copy.descriptor}")
-            for copy in copies
-            if self._overlays is not None
+        by_path = self._room is not None and self.setup.launcher is not None and self.setup.launcher.by_path
+        indices = [index for index, entry in enumerate(opened.entries) if entry.overlay]
+        brought = tuple(
+            (index, copy.descriptor, f"{self._room[1]}/{copy.name}" if by_path else _name_of(copy.descriptor))
+            for index, copy in zip(indices, copies, strict=True)
+            if self._room is not None
         )
-        return Job(
+        folders = [(entry.descriptor, entry.limit) for entry in opened.entries if entry.writable]
+        folders += [(copy.descriptor, None) for copy in copies]
+        return make_job(
+            limits,
             request=self._request(program, opened),
             stdin=program.stdin,
-            fuel=limits.fuel if isinstance(limits.fuel, int) else None,
-            memory_bytes=limits.memory_pages * WASM_PAGE_BYTES,
-            deadline_seconds=limits.deadline_seconds,
-            output_bytes=limits.output_bytes,
-            output_ends_run=limits.output_overflow == "end",
-            open_files=limits.open_files,
-            host_calls=limits.host_calls,
-            disk_bytes=limits.disk_bytes,
-            disk_files=limits.disk_files,
             reply_bytes=MESSAGE_BYTES + limits.value_bytes + 4,
-            overlays=overlays,
-            watch=self._watch(opened, copies, limits),
+            brought=brought,
+            watch=self.watch(folders, limits),
+            calls=calls,
             on_stdout=program.on_stdout,
             on_stderr=program.on_stderr,
         )
 
-    def _watch(
-        self, opened: OpenedPreopens, copies: Sequence[OverlayCopy], limits: Limits
+    def watch(
+        self, folders: Sequence[tuple[int, FolderLimit | None]], limits: Limits
     ) -> Callable[[float], str | None] | None:
-        """Return what looks at the disk from outside while a worker runs: exact counting is the worker's business."""
-        folders = [(entry.descriptor, entry.limit) for entry in opened.entries if entry.writable]
-        folders += [(copy.descriptor, None) for copy in copies]
+        """Return what looks at the disk from outside while a worker runs: exact counting is the worker's business.
+
+        Args:
+            folders: Descriptor and limit of each writable one.
+            limits: Of the run.
+        """
         if not folders or self.setup.containment != "process":
             return None
         return Lookout(folders, disk_bytes=limits.disk_bytes, disk_files=limits.disk_files).look
@@ -345,6 +372,8 @@ class Runner:
             path, first = posixpath.dirname(name), name
         elif source.kind == "module":
             path, first = "/", "-m"
+        elif source.kind == "plugin":
+            path, first = name, name
         grants = [(entry.guest, entry.writable or entry.overlay) for entry in opened.entries]
         grants += [(library.guest, False) for library in self._libraries]
         return Request(
@@ -359,7 +388,89 @@ class Runner:
             grants=grants,
             stream=program.on_stdout is not None,
             value_bytes=program.limits.value_bytes,
+            functions="" if program.functions is None else program.functions.told,
+            plugin=program.plugin,
         ).encode()
+
+    def grants(self) -> list[tuple[str, bool]]:
+        """Return the guest folders with whether each is writable."""
+        opened = self._opened
+        entries = () if opened is None else opened.entries
+        return [
+            *[(entry.guest, entry.writable or entry.overlay) for entry in entries],
+            *[(library.guest, False) for library in self._libraries],
+        ]
+
+    # -- what `turns` needs -------------------------------------------------------------------------------------------
+
+    @property
+    def layout(self) -> Layout:
+        """What lies where in the image.
+
+        Raises:
+            EngineError: Its files in the cache are not what they were.
+        """
+        if self._layout is None:
+            from wasihost.image.sound import layout_of, sound
+
+            about = sound(self.located.image, "image")
+            if about is None:
+                raise EngineError(f"the files of {self.located.name} in the cache changed while they were used")
+            self._layout = layout_of(about["layout"])
+        return self._layout
+
+    @property
+    def room(self) -> int:
+        """Descriptor of the private folder for what a run or a session brings along; -1 when nothing can be brought."""
+        return -1 if self._room is None else self._room[0]
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[OpenedPreopens]:
+        """Keep the granted directories open for a while.
+
+        Raises:
+            ClosedError: The runner was closed.
+        """
+        opened = self._enter()
+        try:
+            yield opened
+        finally:
+            self._leave()
+
+    def check_process(self) -> None:
+        """Refuse to work in a forked child.
+
+        Raises:
+            EngineError: This process was forked after the runner was made.
+        """
+        self._carrier.check_process()
+
+    def carry(self, job: Job, control: Control) -> Execution:
+        """Have a job done, while listeners of it know in whose run they are.
+
+        Raises:
+            EngineError: The guest could not be set up.
+            KeyboardInterrupt: Ctrl-C; the run is stopped first.
+        """
+        if self.gone:
+            self.forget_gone()
+        depth, turn = self.depth(), Turn(self)
+        token = inside.set(frozenset({turn, *(other for other in inside.get() if other.runner is not None)}))
+        try:
+            return self._carrier.run(job, control, depth=depth)
+        finally:
+            turn.end()
+            inside.reset(token)
+
+    def forget(self, memory: SessionMemory) -> None:
+        """Free the guests that are kept of a session."""
+        self._carrier.forget(memory.key)
+
+    def forget_gone(self) -> None:
+        """Free what is kept of sessions that are over."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._carrier.forget(self.gone.popleft())
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -410,13 +521,9 @@ class Runner:
             self._release(opened)
 
     def _release(self, opened: OpenedPreopens) -> None:
-        if self._overlays is not None:
-            from wasihost.capabilities.scratch import remove_scratch_folder
-
-            (descriptor, path), self._overlays = self._overlays, None
-            if os.getpid() == self._pid:
-                remove_scratch_folder(path, descriptor)
-            os.close(descriptor)
+        if self._room is not None:
+            self._room = None
+            self._drop_room()
         opened.close()
 
     def _enter(self) -> OpenedPreopens:
@@ -429,6 +536,19 @@ class Runner:
     def _leave(self) -> None:
         with self._lock:
             self._users -= 1
+
+
+def _remove_room(path: str, descriptor: int, owner: int) -> None:
+    """At the latest when its runner is collected or the process ends; a forked child leaves its parent's alone."""
+    from wasihost.capabilities.scratch import remove_scratch_folder
+
+    if os.getpid() == owner:
+        remove_scratch_folder(path, descriptor)
+    os.close(descriptor)
+
+
+def _name_of(descriptor: int) -> str:
+    return f"/proc/self/fd/{descriptor}"
 
 
 def _check(setup: Setup) -> None:

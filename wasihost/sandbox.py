@@ -7,11 +7,13 @@ import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
+from wasihost.bounds import FIGURES, IDLE_SECONDS, LIFETIME_SECONDS, Bounds
 from wasihost.capabilities.grants import check_args, check_env, check_inputs, check_stdin
 from wasihost.capabilities.preopen import Preopen, Scratch
 from wasihost.errors import ConfigError, InvalidGrantError, InvalidLimitsError
+from wasihost.lifetimes import Living
 from wasihost.limits import Limits
 from wasihost.result import RunResult
 from wasihost.runner import Containment, Program, Runner, Setup, metered
@@ -19,10 +21,14 @@ from wasihost.runtime.default import DEFAULT_RUNTIME
 from wasihost.source import read_source
 
 if TYPE_CHECKING:
+    from wasihost.calling import Gate, GrantedFunctions
     from wasihost.capabilities.profile import Profile
     from wasihost.containment.launchers import Launcher
+    from wasihost.functions.function import HostFunction
+    from wasihost.functions.limits import FunctionLimits
     from wasihost.images import Image
     from wasihost.progress import Progress
+    from wasihost.session import Session
 
 
 class HostStdin(enum.Enum):
@@ -33,6 +39,16 @@ class HostStdin(enum.Enum):
 
 INHERIT: Final = HostStdin.INHERIT
 """`stdin=INHERIT`: the guest reads the host's own standard input."""
+
+
+class Home(NamedTuple):
+    """Where sessions live: what they share with their sandbox."""
+
+    runner: Runner
+    limits: Limits
+    env: Mapping[str, str]
+    functions: GrantedFunctions | None
+    sessions: Living[Session]
 
 
 class Sandbox:
@@ -57,6 +73,13 @@ class Sandbox:
             own, as many again at each of at most four levels.
         require_walls: Names of walls (see `walls`) without which nothing is to be run.
         launcher: What starts the workers inside one more wall (`wasihost.BWRAP` and others). None: this process does.
+        functions: Functions of the host that the guest may call (`from host import name`): plain functions or coroutine
+            functions with type hints, or `HostFunction`s. They are called in this process, on other threads than the
+            caller's: plain functions from several at once, coroutine functions on the event loop of `arun`, else on one
+            in the background.
+        function_limits: How often, how long and with how many bytes they may be called in one run.
+        gate: Sees each call before it is made, after its arguments were checked, and lets it be made by returning True;
+            may be a coroutine function. What else it returns or raises refuses the call.
         progress: Told about downloads and compilations on first use.
 
     Raises:
@@ -78,6 +101,9 @@ class Sandbox:
         workers: int | None = None,
         require_walls: Iterable[str] = (),
         launcher: Launcher | None = None,
+        functions: Iterable[HostFunction | Callable[..., Any]] = (),
+        function_limits: FunctionLimits | None = None,
+        gate: Gate | None = None,
         progress: Progress | None = None,
     ) -> None:
         granted = resolve_profile(profile)
@@ -92,7 +118,9 @@ class Sandbox:
             require_walls=require_walls,
             launcher=launcher,
         )
+        self._functions = grant_functions(functions, function_limits, gate)
         self._runner = Runner(setup, [*granted.preopens, *preopens], progress=progress)
+        self._sessions: Living[Session] = Living()
 
     @property
     def walls(self) -> tuple[str, ...]:
@@ -160,6 +188,7 @@ class Sandbox:
             code,
             limits=self.limits,
             env=self._env,
+            functions=self._functions,
             script=script,
             module=module,
             args=args,
@@ -198,6 +227,7 @@ class Sandbox:
             code,
             limits=self.limits,
             env=self._env,
+            functions=self._functions,
             script=script,
             module=module,
             args=args,
@@ -245,7 +275,9 @@ class Sandbox:
         def prepare(code: str | bytes | Mapping[str, Any]) -> Program:
             given = code if isinstance(code, Mapping) else {"code": code}
             _check_names(given)
-            return make_program(**{**DEFAULTS, **common, **given}, limits=self.limits, env=self._env)
+            return make_program(
+                **{**DEFAULTS, **common, **given}, limits=self.limits, env=self._env, functions=self._functions
+            )
 
         return prepare
 
@@ -262,10 +294,59 @@ class Sandbox:
         """
         self._runner.enclose()
 
+    # -- sessions -----------------------------------------------------------------------------------------------
+
+    def session(
+        self,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+        lifetime_seconds: float = LIFETIME_SECONDS,
+        figures: Sequence[str] = FIGURES,
+    ) -> Session:
+        """Return a new session: an interpreter that remembers from turn to turn.
+
+        It has a scratch folder of its own for each `Scratch` of this sandbox and a copy of its own of each overlay;
+        other directories are shared. It ends with the sandbox at the latest.
+
+        Args:
+            idle_seconds: After so long without use it is closed.
+            lifetime_seconds: So long after it was made it is closed.
+            figures: Formats in which matplotlib's figures are drawn: "png", "svg".
+
+        Raises:
+            ConfigError: An argument is wrong, or the workers are where sessions cannot be (Docker, gVisor).
+            ClosedError: The sandbox was closed.
+            EngineError: The system gives no memory for it.
+        """
+        from wasihost.session import new_session  # most sandboxes have no session
+
+        bounds = Bounds(idle_seconds=idle_seconds, lifetime_seconds=lifetime_seconds, figures=figures)
+        home = self.home()
+        return new_session(
+            home.runner,
+            limits=home.limits,
+            env=home.env,
+            functions=home.functions,
+            bounds=bounds,
+            siblings=home.sessions,
+        )
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """The open sessions of this sandbox, oldest first; forks and loaded ones as well."""
+        return tuple(sorted(self._sessions.all(), key=lambda session: session.born))
+
+    def home(self) -> Home:
+        """Return what sessions are made of; for `Session.load`."""
+        return Home(self._runner, self.limits, self._env, self._functions, self._sessions)
+
     # -- life ---------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """End the workers, close granted directories, remove scratch folders; wait for runs in other threads first."""
+        """End sessions and workers, close granted directories, remove scratch folders; what is under way ends first."""
+        while self._sessions.all():
+            for session in self.sessions:
+                session.end("the sandbox is closed")
         self._runner.close()
 
     def __enter__(self) -> Self:
@@ -416,6 +497,7 @@ def make_program(
     filename: str,
     on_stdout: Callable[[bytes], object] | None,
     on_stderr: Callable[[bytes], object] | None,
+    functions: GrantedFunctions | None = None,
 ) -> Program:
     """Return a program whose every part was checked.
 
@@ -431,9 +513,27 @@ def make_program(
         stdin=given,
         env=env,
         limits=limits,
+        functions=functions,
         on_stdout=on_stdout,
         on_stderr=on_stderr,
     )
+
+
+def grant_functions(
+    functions: Iterable[HostFunction | Callable[..., Any]], limits: FunctionLimits | None, gate: Gate | None
+) -> GrantedFunctions | None:
+    """Return what programs may call, None without any.
+
+    Raises:
+        InvalidFunctionError: One of the functions cannot be called from a guest.
+        ConfigError: Limits or gate are something else.
+    """
+    if functions == () and limits is None and gate is None:
+        return None
+    from wasihost.calling import GrantedFunctions  # most sandboxes have no functions
+
+    granted = GrantedFunctions(functions, limits=limits, gate=gate)
+    return granted if granted.functions else None
 
 
 def _bad_stdin(stdin: object) -> bytes:

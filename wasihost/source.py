@@ -21,9 +21,10 @@ class Source:
     """A program.
 
     Attributes:
-        kind: "code" or "module"; a script is code that has a host file.
-        text: Its bytes, in UTF-8 unless a coding line says otherwise; empty for a module.
-        name: File name in tracebacks, or the module's name.
+        kind: "code", "module" or "plugin"; a script is code that has a host file.
+        text: Its bytes, in UTF-8 unless a coding line says otherwise; empty for a module. Of a plugin, its files and
+            what is to be done.
+        name: File name in tracebacks, the module's name, or the guest folder of the plugin.
         host: The script's file, None for code and modules.
     """
 

@@ -53,3 +53,21 @@ def one_line(text: str) -> str:
     assert text.startswith("wasirun: "), text
     assert "Traceback" not in text
     return text.strip()
+
+
+def done(result: subprocess.CompletedProcess[str]) -> str:
+    """Return what a command printed that went well."""
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def refused(result: subprocess.CompletedProcess[str]) -> str:
+    """Return why a command line was refused."""
+    assert (result.returncode, result.stdout) == (2, "")
+    return one_line(result.stderr).removeprefix("wasirun: ")
+
+
+def rows(result: subprocess.CompletedProcess[str], status: int) -> list[tuple[str, str, str]]:
+    """Return mark, label and text of each line of a report."""
+    assert result.returncode == status, result.stderr
+    return [(line[:4].strip(), line[5:15].strip(), line[16:]) for line in result.stdout.splitlines()]

@@ -230,6 +230,7 @@ def test_a_plain_run_imports_nothing_that_it_does_not_need() -> None:
     ours = [
         "cli.commands",
         "cli.bars",
+        "cli.repl",
         "containment.pool",
         "image.freeze",
         "image.probe",

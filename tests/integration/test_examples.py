@@ -113,7 +113,7 @@ PAGE = """\
 <p>That is 1.3 thousand.</p>
 """
 HOSTILE = [
-    "a hostile template: out of fuel, the run used up its fuel of 20000000000 instructions",
+    "a hostile template: out of fuel, the run used up its fuel of 5000000000 instructions",
     "a hostile template: exited, FileNotFoundError",
 ]
 

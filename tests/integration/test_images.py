@@ -466,7 +466,7 @@ BAD = [
     (
         "no builtins",
         "import builtins; builtins.__dict__.clear()",
-        "the imports and the set-up did not come to their end: the interpreter came back without a reply",
+        "no program runs after this set-up (NameError)",
     ),
     ("no argv", "import sys; del sys.argv", "no program runs after this set-up (AttributeError)"),
     ("no path", "import sys; sys.path = None", "no program runs after this set-up (AttributeError)"),

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from bench_lab import bench
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 
 
-def bench(*options: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.images", "--quick", *options],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_it_measures_what_is_promised() -> None:
-    report = json.loads(bench("--json"))
+    report = json.loads(bench("bench.images", "--json"))
     started, built, package = report["building"]
     assert all(row["seconds"] > 0 for row in report["building"])
     assert "numpy and pandas" in started["what"]

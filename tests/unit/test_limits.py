@@ -24,6 +24,7 @@ def test_the_defaults() -> None:
         "disk_files": 10_000,
         "host_calls": 1_000_000,
         "value_bytes": 8 * 2**20,
+        "display_bytes": 16 * 2**20,
     }
 
 
@@ -48,6 +49,8 @@ def test_the_defaults() -> None:
         ("host_calls", 0),
         ("host_calls", 2**40),
         ("value_bytes", 0),
+        ("display_bytes", 0),
+        ("display_bytes", 2**32),
     ],
 )
 def test_borders_that_are_accepted(name: str, value: Any) -> None:
@@ -93,6 +96,9 @@ def test_borders_that_are_accepted(name: str, value: Any) -> None:
         ("host_calls", None),
         ("value_bytes", -1),
         ("value_bytes", 2**32 + 1),
+        ("display_bytes", -1),
+        ("display_bytes", 2**32 + 1),
+        ("display_bytes", None),
     ],
 )
 def test_what_is_refused_is_named(name: str, value: Any) -> None:

@@ -14,14 +14,13 @@ from typing import Final, Literal, NamedTuple
 from wasihost.capabilities.copying import (
     CHUNK_BYTES,
     READ_FILE,
-    READ_FOLDER,
     CopiedFile,
     CopiedFolder,
     CopiedLink,
     State,
     state_of,
 )
-from wasihost.capabilities.places import OPEN_DIRECTORY, identity_of
+from wasihost.capabilities.walking import open_below, readable, walk
 from wasihost.result import FileChange
 
 MAX_CHANGES: Final = 10_000
@@ -42,13 +41,71 @@ class Changes(NamedTuple):
     omitted: int = 0
 
 
-class Comparison:
-    """A walk over a copy, beside the record of what it was."""
+def is_as_copied(folder: int, record: CopiedFolder, started_ns: int) -> bool:
+    """Whether a folder that was copied is still the same, times and empty folders included.
 
-    def __init__(self, guest: str, original: int, finished_ns: int, content_bytes: int) -> None:
+    Args:
+        folder: The folder that was copied.
+        record: What was copied.
+        started_ns: When that began, by the clock of the folder's file system. What has not an earlier time of change
+            may have been changed since, as that clock stands still for milliseconds, and counts as changed.
+
+    Raises:
+        OSError: The folder cannot be looked through.
+    """
+    with contextlib.closing(walk(folder, record)) as steps:
+        for step in steps:
+            if os.fstat(step.folder).st_ctime_ns >= started_ns:
+                return False
+            left = len(step.value)
+            with os.scandir(step.folder) as entries:
+                for entry in entries:
+                    known = step.value.get(entry.name)
+                    if entry.is_dir(follow_symlinks=False):
+                        if not isinstance(known, CopiedFolder):
+                            return False
+                        step.inner.append((entry.name, known))
+                    elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
+                        status = entry.stat(follow_symlinks=False)
+                        if status.st_ctime_ns >= started_ns or not _is_known(entry, status, known, step.folder):
+                            return False
+                    elif known is None:
+                        continue  # such things are not copied
+                    else:
+                        return False
+                    left -= 1
+            if left:
+                return False
+    return True
+
+
+def _is_known(
+    entry: os.DirEntry[str], status: os.stat_result, known: CopiedFile | CopiedLink | CopiedFolder | None, folder: int
+) -> bool:
+    if isinstance(known, CopiedFile):
+        return entry.is_file(follow_symlinks=False) and state_of(status) == known.original
+    return entry.is_symlink() and known == CopiedLink(os.readlink(entry.name, dir_fd=folder))
+
+
+class Comparison:
+    """A walk over a copy, beside the record of what it was; or over the original, where nobody changed the copy.
+
+    Args:
+        guest: What paths start with.
+        original: The other one of the two, to compare contents with.
+        finished_ns: When the one that is looked through was known to be the same as the other, by its file system's
+            clock.
+        content_bytes: How many bytes of new content may be kept.
+        of_original: Whether the original is looked through, and `original` is the copy.
+    """
+
+    def __init__(
+        self, guest: str, original: int, finished_ns: int, content_bytes: int, *, of_original: bool = False
+    ) -> None:
         self.guest = guest
         self.original = original
         self.finished_ns = finished_ns
+        self.of_original = of_original
         self.content_bytes = content_bytes
         self.parts: list[str] = []
         self.found: list[_Found] = []
@@ -63,30 +120,10 @@ class Comparison:
     def walk(self, copy: int, record: CopiedFolder) -> None:
         """Look through the copy. What was found before an OSError stays found."""
         self.copy = copy
-        current = os.open(".", READ_FOLDER, dir_fd=copy)
-        try:
-            steps = [(identity_of(os.fstat(current)), self._compare(current, record))]
-            while True:
-                inner = steps[-1][1]
-                if inner:
-                    name, known = inner.pop()
-                    below = os.open(name, READ_FOLDER, dir_fd=current)
-                    os.close(current)
-                    current = below
-                    self.parts.append(name)
-                    steps.append((identity_of(os.fstat(current)), self._compare(current, known)))
-                    continue
-                steps.pop()
-                if not steps:
-                    return
-                above = os.open("..", READ_FOLDER, dir_fd=current)
-                os.close(current)
-                current = above
-                self.parts.pop()
-                if identity_of(os.fstat(current)) != steps[-1][0]:
-                    raise OSError("folders in it are moved")
-        finally:
-            os.close(current)
+        with contextlib.closing(walk(copy, record)) as steps:
+            for step in steps:
+                self.parts = step.parts
+                step.inner.extend(self._compare(step.folder, step.value))
 
     def _compare(self, folder: int, record: CopiedFolder) -> list[tuple[str, CopiedFolder]]:
         """Note what differs in one folder, and return the folders in it with what they were."""
@@ -124,20 +161,21 @@ class Comparison:
         return inner
 
     def _differs(self, folder: int, name: str, known: CopiedFile, now: State) -> bool:
-        if now[0] != known.copy[0]:
+        before, other = (known.original, known.copy) if self.of_original else (known.copy, known.original)
+        if now[0] != before[0]:
             return True
-        if now == known.copy and now[2] < self.finished_ns:
+        if now == before and now[2] < self.finished_ns:
             return False
-        if self._is_too_long(name):
+        if is_too_long(self.guest, self.parts, name):
             return True
         with contextlib.ExitStack() as opened:
             try:
                 copy = os.open(name, READ_FILE, dir_fd=folder)
                 opened.callback(os.close, copy)
-                original = _open_below(self.original, [*self.parts, name])
+                original = open_below(self.original, [*self.parts, name])
                 opened.callback(os.close, original)
                 status = os.fstat(original)
-                if not stat.S_ISREG(status.st_mode) or state_of(status) != known.original:
+                if not stat.S_ISREG(status.st_mode) or state_of(status) != other:
                     return True
                 while True:
                     ours, theirs = (_read_fully(descriptor, CHUNK_BYTES) for descriptor in (copy, original))
@@ -174,22 +212,15 @@ class Comparison:
     def _note(
         self, kind: Literal["added", "changed", "removed"], name: str, size: int, target: str | None = None
     ) -> None:
-        if self._is_too_long(name):
+        if is_too_long(self.guest, self.parts, name):
             self.omitted += 1
             return
         place = "/".join((*self.parts, name))
         path = f"{'' if self.guest == '/' else self.guest}/{place}"
         size = size if target is None else len(os.fsencode(target))
-        self.found.append(_Found(_readable(path), kind, size, None if target is None else _readable(target), place))
+        self.found.append(_Found(readable(path), kind, size, None if target is None else readable(target), place))
         if len(self.found) >= 2 * MAX_CHANGES:
             self._cut()
-
-    def _is_too_long(self, name: str) -> bool:
-        # Each part has a slash too; a walk can be deep enough for the sum to be worth avoiding.
-        if len(self.parts) > MAX_PATH_BYTES // 2:
-            return True
-        length = len(self.guest) + sum(len(os.fsencode(part)) + 1 for part in self.parts)
-        return length + len(os.fsencode(name)) + 1 > MAX_PATH_BYTES
 
     def _cut(self) -> None:
         self.found.sort(key=lambda change: (change.path, change.kind))
@@ -213,7 +244,7 @@ class Comparison:
 
     def _content(self, change: _Found) -> bytes | None:
         try:
-            descriptor = _open_below(self.copy, change.place.split("/"))
+            descriptor = open_below(self.copy, change.place.split("/"))
         except OSError:
             return None
         try:
@@ -225,6 +256,15 @@ class Comparison:
         return content if len(content) == change.size else None
 
 
+def is_too_long(guest: str, parts: list[str], name: str) -> bool:
+    """Whether the guest path of a name in the folder that `parts` lead to is longer than what is listed."""
+    # Each part has a slash too; a walk can be deep enough for the sum to be worth avoiding.
+    if len(parts) > MAX_PATH_BYTES // 2:
+        return True
+    length = len(guest) + sum(len(os.fsencode(part)) + 1 for part in parts)
+    return length + len(os.fsencode(name)) + 1 > MAX_PATH_BYTES
+
+
 class _Found(NamedTuple):
     path: str
     kind: Literal["added", "changed", "removed"]
@@ -233,26 +273,9 @@ class _Found(NamedTuple):
     place: str
 
 
-def _open_below(folder: int, parts: list[str]) -> int:
-    """Open a file by its names, one after the other, so that no link is followed on the way."""
-    current = os.dup(folder)
-    try:
-        for part in parts[:-1]:
-            inner = os.open(part, OPEN_DIRECTORY | os.O_NOFOLLOW, dir_fd=current)
-            os.close(current)
-            current = inner
-        return os.open(parts[-1], READ_FILE, dir_fd=current)
-    finally:
-        os.close(current)
-
-
 def _read_fully(descriptor: int, size: int) -> bytes:
     pieces: list[bytes] = []
     while size and (piece := os.read(descriptor, size)):
         pieces.append(piece)
         size -= len(piece)
     return b"".join(pieces)
-
-
-def _readable(name: str) -> str:
-    return os.fsencode(name).decode("utf-8", "replace")

@@ -57,10 +57,12 @@ class Copying:
         max_bytes: See `overlay.make_copy`.
         max_files: Likewise.
         copies: Identity of the folder that copies are made in, which must not lie in the original.
+        advice: What to do about a folder that is too large.
     """
 
-    def __init__(self, label: str, max_bytes: int, max_files: int, copies: tuple[int, int]) -> None:
+    def __init__(self, label: str, max_bytes: int, max_files: int, copies: tuple[int, int], advice: str) -> None:
         self.label = label
+        self.advice = advice
         self.copies = copies
         self.max_bytes, self.bytes = max_bytes, 0
         self.max_files, self.files = max_files, 0
@@ -226,7 +228,7 @@ class Copying:
 
     def _too_large(self, what: str) -> InvalidPreopenError:
         return InvalidPreopenError(
-            f"{self.label}: the folder holds more than the {what} that are copied for a run; grant a smaller folder"
+            f"{self.label}: the folder holds more than the {what} that are copied for a run; {self.advice}"
         )
 
 

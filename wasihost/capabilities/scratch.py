@@ -59,8 +59,74 @@ def make_scratch_folder() -> tuple[str, int]:
     return path, descriptor
 
 
+class PrivateFolder:
+    """A folder in a private folder of the host, for one run or one session. Whoever has it calls `remove` in the end.
+
+    Attributes:
+        descriptor: The folder, open (O_PATH where the system has that); closed by `remove` and `release`.
+        name: Its name in the folder that it was made in.
+    """
+
+    __slots__ = ("_parent", "descriptor", "name")
+
+    def __init__(self, *, parent: int, name: str, descriptor: int) -> None:
+        self.name = name
+        self.descriptor = descriptor
+        self._parent = parent
+
+    def remove(self) -> None:
+        """Remove the folder with everything in it, once; what resists is reported through logging, never raised."""
+        if self.descriptor >= 0:
+            remove_scratch_folder(self.name, self.descriptor, parent=self._parent)
+            self.release()
+
+    def release(self) -> None:
+        """Close the descriptor, once, and leave the folder where it is."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def make_private_folder(parent: int, kind: str) -> tuple[str, int]:
+    """Create an empty folder in a private folder of the host, for this user alone, and open it.
+
+    Args:
+        parent: Descriptor of the private folder; O_PATH is enough.
+        kind: What its name starts with.
+
+    Returns:
+        Its name and a descriptor of it (O_PATH where the system has that).
+
+    Raises:
+        OSError: There is no room for it.
+    """
+    name = f"{kind}-{os.urandom(8).hex()}"
+    os.mkdir(name, 0o700, dir_fd=parent)
+    try:
+        return name, os.open(name, _OPEN_FOLDER | _O_PATH, dir_fd=parent)
+    except BaseException:
+        os.rmdir(name, dir_fd=parent)
+        raise
+
+
 def remove_scratch_folder(path: str, descriptor: int, *, parent: int | None = None) -> None:
     """Remove the folder and everything in it; what resists is reported through logging, never raised.
+
+    Args:
+        path: Where the folder was made.
+        descriptor: The folder itself, open (O_PATH is enough). Stays open.
+        parent: Descriptor of the folder that `path` starts from, if it is a relative one.
+    """
+    if problems := remove_folder(path, descriptor, parent=parent):
+        import logging  # only a failure needs it
+
+        logging.getLogger(__name__).warning(
+            "scratch folder %r could not be removed altogether (%s)", path, "; ".join(problems)
+        )
+
+
+def remove_folder(path: str, descriptor: int, *, parent: int | None = None) -> list[str]:
+    """Remove the folder and everything in it, and return the reasons why something is left of it, each once.
 
     Symbolic links are removed, not followed, and mounted folders are left alone. Depth does not matter: a folder is
     first moved up to the top and then emptied, so that no path is longer than two names and no more than four
@@ -90,12 +156,7 @@ def remove_scratch_folder(path: str, descriptor: int, *, parent: int | None = No
             problems.append(_reason(error))
         finally:
             os.close(top)
-    if problems:
-        import logging  # only a failure needs it
-
-        logging.getLogger(__name__).warning(
-            "scratch folder %r could not be removed altogether (%s)", path, "; ".join(dict.fromkeys(problems))
-        )
+    return list(dict.fromkeys(problems))
 
 
 def _empty_top(top: int, problems: list[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-COMMANDS: Final = ("runtime", "image", "doctor")
+COMMANDS: Final = ("runtime", "image", "plugin", "jupyter", "doctor", "repl")
 
 
 class Option(NamedTuple):

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from wasihost.cli import statuses
-from wasihost.cli.arguments import OPTIONS, Line, Option
+from wasihost.cli.arguments import OPTIONS, Line
+from wasihost.cli.options import click_option
 from wasihost.cli.text import say
 
 _HELP = """Run a Python program that may do nothing but what is granted here, in a fresh CPython-WASI interpreter.
@@ -37,23 +38,19 @@ class _Wasirun(click.Group):
         formatter.write_usage(ctx.command_path, "[OPTIONS] PROGRAM [ARGUMENTS]...")
 
 
-def _click_option(option: Option) -> click.Option:
-    text = f"{option.text}  [default: {option.default}]" if option.default else option.text
-    if not option.metavar:
-        return click.Option([option.flag], is_flag=True, help=text)
-    return click.Option([option.flag], metavar=option.metavar, multiple=option.repeatable, help=text)
-
-
 def _group() -> click.Group:
     from wasihost import __version__
     from wasihost.cli.doctor import doctor
     from wasihost.cli.images import image
+    from wasihost.cli.jupyter import jupyter
+    from wasihost.cli.plugins import plugin
+    from wasihost.cli.repl.command import repl
     from wasihost.cli.runtimes import runtime
 
     parameters: list[click.Parameter] = [
         click.Option(["-c"], metavar="CODE", help="Run this code."),
         click.Option(["-m"], metavar="MODULE", help="Run this module, as python -m does."),
-        *[_click_option(option) for option in OPTIONS],
+        *[click_option(option) for option in OPTIONS],
     ]
     group = _Wasirun(
         "wasirun",
@@ -66,7 +63,10 @@ def _group() -> click.Group:
     click.version_option(__version__, message="wasirun %(version)s")(group)
     group.add_command(runtime)
     group.add_command(image)
+    group.add_command(plugin)
+    group.add_command(jupyter)
     group.add_command(doctor)
+    group.add_command(repl)
     return group
 
 
@@ -85,8 +85,10 @@ def run_click(words: Sequence[str], line: Line | None) -> int:
     """
     try:
         if line is not None and line.values:
-            option = next(iter(line.values)).replace("_", "-")
-            raise click.UsageError(f"--{option} is for running a program, not for `wasirun {line.program}`")
+            option = "--" + next(iter(line.values)).replace("_", "-")
+            if line.program == "repl":
+                raise click.UsageError(f"{option} stands behind the command: `wasirun repl {option} ...`")
+            raise click.UsageError(f"{option} is for running a program, not for `wasirun {line.program}`")
         status: Any = _group().main(list(words), prog_name="wasirun", standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code

@@ -6,24 +6,14 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import click
 
-from wasihost.cli import statuses
-from wasihost.cli.launchers import BAD, MISSING, OK, launchers_found
+from wasihost.cli.launchers import launchers_found
+from wasihost.cli.report import BAD, MISSING, OK, Finding, print_findings
 from wasihost.cli.runtimes import folder_bytes, state_of
-from wasihost.cli.text import one_line
 from wasihost.cli.values import size_text
 from wasihost.errors import WasiHostError
-
-
-class Finding(NamedTuple):
-    """One line of the report; only what has to be mended is `BAD`."""
-
-    label: str
-    text: str
-    mark: str = OK
 
 
 @click.command()
@@ -33,12 +23,7 @@ def doctor() -> int:
     Prints versions, cache, runtimes, walls and launchers. What says "no" would help and is not on this machine; what
     says "BAD" has to be mended, and the exit status is 1 then.
     """
-    status = 0
-    for finding in _findings():
-        click.echo(f"{finding.mark:4} {finding.label:10} {one_line(finding.text)}")
-        if finding.mark == BAD:
-            status = statuses.CHECK_FAILED
-    return status
+    return print_findings(_findings())
 
 
 def _findings() -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import click
 
 from wasihost.cli import values
 from wasihost.cli.runtimes import bars
-from wasihost.cli.text import one_line, shell_word, shown_name
+from wasihost.cli.text import one_line, say_traceback, shell_word, shown_name
 from wasihost.cli.values import size_text
 from wasihost.errors import ImageBuildError, InvalidImageError
 from wasihost.runtime.default import DEFAULT_RUNTIME
@@ -82,7 +82,7 @@ def build(
                 progress=drawn,
             )
     except ImageBuildError as error:
-        _tell_traceback(error)
+        say_traceback(error.result)
         raise
     click.echo(f"{shown_name(name)} is built ({size_text(built.size_bytes)})")
     _tell_packages(built)
@@ -209,14 +209,6 @@ def import_image(*, file: str, name: str | None, sha256: str | None) -> None:
         found = Image.import_file(file, name=name, sha256=sha256, progress=drawn)
     option = "" if found.runtime == DEFAULT_RUNTIME else f"--runtime {shell_word(found.runtime)} "
     click.echo(f"{found.name} is there; use it: wasirun {option}--image {found.name} PROGRAM")
-
-
-def _tell_traceback(error: ImageBuildError) -> None:
-    """Show where in the set-up code or in a module an exception came from; the text is the guest's."""
-    found = error.result.error if error.result is not None else None
-    lines = found.traceback.splitlines() if found is not None else []
-    for line in lines if len(lines) > 1 else ():  # a single line says what the error's own does
-        click.echo("".join(c if c.isprintable() else repr(c)[1:-1] for c in line), err=True)
 
 
 def _tell_packages(found: Image) -> None:

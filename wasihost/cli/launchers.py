@@ -9,12 +9,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from wasihost import BWRAP, DOCKER, RUNSC, Launcher, Sandbox
+from wasihost.cli.report import MISSING, OK
 from wasihost.containment.launchers import DEFAULT_IMAGE
 from wasihost.errors import WasiHostError
-
-OK: Final = "ok"
-MISSING: Final = "no"
-BAD: Final = "BAD"
 
 _ANSWER_SECONDS: Final = 5.0
 _INFO: Final = "{{.ServerVersion}}{{range $name, $_ := .Runtimes}} {{$name}}{{end}}"

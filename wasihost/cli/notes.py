@@ -22,7 +22,7 @@ from wasihost.result import Denial, FileChange, Outcome, RunResult
 MAX_DENIALS: Final = 3
 MAX_CHANGES: Final = 20
 
-_RAISED_BY: Final = {
+RAISED_BY: Final = {
     Outcome.OUT_OF_FUEL: "--fuel raises it",
     Outcome.DEADLINE_EXCEEDED: "--deadline raises it",
     Outcome.OUTPUT_LIMIT: "--output raises it, --output-overflow truncate lets the program go on",
@@ -44,7 +44,7 @@ def notes_on(result: RunResult, *, line: Line, limits: Limits, preopens: Sequenc
     if result.error is not None and result.error.type == "OSError" and result.error.message.startswith(_TOO_MANY_FILES):
         notes.append(f"the program held {limits.open_files} files open, its limit (--open-files raises it)")
     if result.outcome is not Outcome.EXITED:
-        hint = _disk_hint(result.detail) if result.outcome is Outcome.DISK_LIMIT else _RAISED_BY.get(result.outcome)
+        hint = disk_hint(result.detail) if result.outcome is Outcome.DISK_LIMIT else RAISED_BY.get(result.outcome)
         detail = result.detail or f"the run ended: {result.outcome.value}"
         if result.outcome is Outcome.GUEST_CRASHED:
             detail = f"the interpreter inside crashed: {detail}"
@@ -54,19 +54,19 @@ def notes_on(result: RunResult, *, line: Line, limits: Limits, preopens: Sequenc
     return notes
 
 
-def _disk_hint(detail: str) -> str:
+def disk_hint(detail: str) -> str:
     """Return which option would have helped: none where a scratch folder of a profile has a limit of its own."""
     if not detail.endswith("in its writable directories"):
         return ""
     return "--files raises it" if " files " in detail else "--disk raises it"
 
 
-def changes_on(result: RunResult) -> list[str]:
+def changes_on(result: RunResult, *, elsewhere: str = " (--json lists them)") -> list[str]:
     """Return a line for each file of an overlay that the run added, changed or removed, as far as they are few."""
     notes = [_change_note(change) for change in result.files_changed[:MAX_CHANGES]]
     more = len(result.files_changed) + result.files_changed_omitted - len(notes)
     if more:
-        notes.append(f"and {more} more files that the program added, changed or removed (--json lists them)")
+        notes.append(f"and {more} more files that the program added, changed or removed{elsewhere}")
     return notes
 
 

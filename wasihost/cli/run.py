@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 
 from wasihost.capabilities.grants import check_env
 from wasihost.capabilities.preopen import Preopen, Scratch
@@ -29,6 +29,8 @@ from wasihost.sandbox import DEFAULTS, INHERIT, make_program, make_setup, resolv
 if TYPE_CHECKING:
     from wasihost.cli.bars import Bars
     from wasihost.containment.launchers import Launcher
+
+T = TypeVar("T")
 
 SLICE_SECONDS: Final = 0.2
 """How long Ctrl-C may go unnoticed."""
@@ -85,7 +87,7 @@ def run_program(line: Line) -> int:
         EngineError: Wasmtime refused something.
         KeyboardInterrupt: Ctrl-C.
     """
-    _hear_termination()
+    hear_termination()
     try:
         return _run(line)
     except Terminated:
@@ -94,11 +96,11 @@ def run_program(line: Line) -> int:
 
 def _run(line: Line) -> int:
     given = line.values
-    preopens, env, limits = _grants(given) if given else ([], {}, Limits())
+    preopens, env, limits = read_grants(given) if given else ([], {}, Limits())
     output = Output()
     listeners = {} if given.get("json") else {"on_stdout": output.to(1), "on_stderr": output.to(2)}
     granted = resolve_profile(given.get("profile", "none"))
-    asked = _asked(given)
+    asked = read_walls(given)
     # Read before anything is installed: what is wrong with a script is told at once. And behind the walls, no file can
     # be opened any more.
     program = make_program(
@@ -119,7 +121,7 @@ def _run(line: Line) -> int:
             if output.error is None:
                 raise
     if output.error is not None:
-        return _output_failed(output.error)
+        return output_failed(output.error)
     if result is None:
         return statuses.HOST_FAILED
     return _report(result, line, limits, preopens)
@@ -135,7 +137,12 @@ def _import_what_comes_after(given: dict[str, Any]) -> None:
 # -- before -----------------------------------------------------------------------------------------------------------
 
 
-def _grants(given: dict[str, Any]) -> tuple[list[Preopen], dict[str, str], Limits]:
+def read_grants(given: dict[str, Any]) -> tuple[list[Preopen], dict[str, str], Limits]:
+    """Return the folders, the environment and the limits that options ask for.
+
+    Raises:
+        ConfigError: An option's text means nothing.
+    """
     from wasihost.cli import values  # a run without options does without
 
     preopens = [values.preopen(text, "--allow-read") for text in given.get("allow_read", ())]
@@ -146,23 +153,13 @@ def _grants(given: dict[str, Any]) -> tuple[list[Preopen], dict[str, str], Limit
 
 def _limits(given: dict[str, Any]) -> Limits:
     """Return the limits of the profile, with those of the command line in place of its own."""
-    from wasihost.cli import values  # as in `_grants`
+    from wasihost.cli import values  # as in `read_grants`
 
-    readers: dict[str, tuple[str, Callable[[str, str], Any]]] = {
-        "fuel": ("fuel", values.fuel),
-        "memory": ("memory_bytes", values.size_bytes),
-        "deadline": ("deadline_seconds", values.seconds),
-        "output": ("output_bytes", values.size_bytes),
-        "open_files": ("open_files", values.count),
-        "disk": ("disk_bytes", values.size_bytes),
-        "files": ("disk_files", values.count),
-        "host_calls": ("host_calls", values.count),
-    }
     fields = {
-        field: read(given[key], "--" + key.replace("_", "-")) for key, (field, read) in readers.items() if key in given
+        field: read(given[key], "--" + key.replace("_", "-"))
+        for key, (field, read) in values.LIMITS.items()
+        if key in given
     }
-    if "output_overflow" in given:
-        fields["output_overflow"] = values.choice(given["output_overflow"], "--output-overflow", ("end", "truncate"))
     if given.get("profile", "none") != "none":
         from wasihost.capabilities.profile import load_profile  # parses TOML, which most runs need not
 
@@ -170,10 +167,10 @@ def _limits(given: dict[str, Any]) -> Limits:
     try:
         return Limits(**fields)
     except InvalidLimitsError as error:
-        raise _in_options(error) from None
+        raise in_options(error) from None
 
 
-def _in_options(error: InvalidLimitsError) -> InvalidLimitsError:
+def in_options(error: InvalidLimitsError) -> InvalidLimitsError:
     """Name the option instead of the field that a library user would have set."""
     field, _, rest = str(error).partition(" ")
     short = "files" if field == "disk_files" else field.removesuffix("_bytes").removesuffix("_seconds")
@@ -216,7 +213,7 @@ def _check_script(path: str) -> None:
         raise InvalidSourceError(f"there is no script {shown_name(path)}")
 
 
-class _Asked(NamedTuple):
+class Asked(NamedTuple):
     """What the command line asks of the walls: those that must stand, and who puts up one more."""
 
     require_walls: frozenset[str] = frozenset()
@@ -228,10 +225,15 @@ class _Asked(NamedTuple):
         return WATCHDOG_SECONDS if self.launcher is None else LAUNCHED_SECONDS
 
 
-def _asked(given: dict[str, Any]) -> _Asked:
+def read_walls(given: dict[str, Any]) -> Asked:
+    """Return what options ask of the walls.
+
+    Raises:
+        ConfigError: There is no such wall or launcher.
+    """
     if "launcher" not in given and "require_wall" not in given:
-        return _Asked()
-    from wasihost.cli import values  # as in `_grants`
+        return Asked()
+    from wasihost.cli import values  # as in `read_grants`
     from wasihost.containment.job import PROCESS_WALLS
     from wasihost.containment.launchers import READY_MADE
     from wasihost.containment.walls.enclosure import WALLS
@@ -243,10 +245,10 @@ def _asked(given: dict[str, Any]) -> _Asked:
         values.choice(name, "--require-wall", [*PROCESS_WALLS, *WALLS, *READY_MADE])
         if name in READY_MADE and (launcher is None or launcher.name != name):
             raise ConfigError(f"--require-wall {name} goes with --launcher {name}")
-    return _Asked(frozenset(given.get("require_wall", ())), launcher)
+    return Asked(frozenset(given.get("require_wall", ())), launcher)
 
 
-def _enclosed(given: dict[str, Any], preopens: list[Preopen | Scratch], limits: Limits, asked: _Asked) -> Runner:
+def _enclosed(given: dict[str, Any], preopens: list[Preopen | Scratch], limits: Limits, asked: Asked) -> Runner:
     """Return what carries the program out: this process, walled in, or a worker that is.
 
     This process cannot be walled in as a whole after it compiled or started a runtime, which leaves threads behind, and
@@ -278,22 +280,33 @@ def _enclosed(given: dict[str, Any], preopens: list[Preopen | Scratch], limits: 
 
 
 def _make_runner(setup: Setup, preopens: list[Preopen | Scratch]) -> Runner:
-    """Make the runner on a thread: compiling is one long native call, and Ctrl-C must be heard meanwhile."""
+    return made_on_a_thread(lambda bars: Runner(setup, preopens, progress=bars))
+
+
+def made_on_a_thread(make: Callable[[Bars | None], T]) -> T:
+    """Make what may have to compile first, on a thread: that is one long native call, and Ctrl-C must be heard.
+
+    Args:
+        make: Is given what draws long work, where somebody looks.
+
+    Raises:
+        WasiHostError: What `make` raised, with options named in place of limits.
+    """
     bars: Bars | None = None
     if sys.stderr is not None and sys.stderr.isatty():
         from wasihost.cli.bars import Bars
 
         bars = Bars()
-    made: list[Runner] = []
+    made: list[T] = []
     failed: list[BaseException] = []
 
-    def make() -> None:
+    def perform() -> None:
         try:
-            made.append(Runner(setup, preopens, progress=bars))
+            made.append(make(bars))
         except BaseException as error:
             failed.append(error)
 
-    thread = threading.Thread(target=make, name="wasirun-start", daemon=True)
+    thread = threading.Thread(target=perform, name="wasirun-start", daemon=True)
     try:
         thread.start()
         while thread.is_alive():
@@ -303,11 +316,13 @@ def _make_runner(setup: Setup, preopens: list[Preopen | Scratch]) -> Runner:
             bars.stop()
         raise
     if failed:
-        raise _in_options(failed[0]) if isinstance(failed[0], InvalidLimitsError) else failed[0]
+        raise in_options(failed[0]) if isinstance(failed[0], InvalidLimitsError) else failed[0]
     return made[0]
 
 
-def _hear_termination() -> None:
+def hear_termination() -> None:
+    """Raise `Terminated` when somebody wants this process to end, unless that is ignored."""
+
     def end(_number: int, _frame: FrameType | None) -> NoReturn:
         raise Terminated
 
@@ -340,7 +355,8 @@ class _Watchdog:
 # -- after ------------------------------------------------------------------------------------------------------------
 
 
-def _output_failed(error: OSError) -> int:
+def output_failed(error: OSError) -> int:
+    """Say that what the program wrote could not be passed on, and return the exit status."""
     if isinstance(error, BrokenPipeError):
         return statuses.PIPE_CLOSED
     say(f"cannot write the program's output: {error.strerror or error}")

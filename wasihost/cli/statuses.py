@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 CHECK_FAILED: Final = 1
-"""`doctor` or `runtime verify` found something wrong."""
+"""`doctor`, `runtime verify` or `plugin check` found something wrong."""
+PLUGIN_FAILED: Final = 1
+"""A plugin raised, or did not do what its manifest says."""
 USAGE: Final = 2
 HOST_FAILED: Final = 70
 DEADLINE: Final = 124

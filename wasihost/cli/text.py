@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from wasihost.result import RunResult
 
 _SHOWN_CHARACTERS: Final = 200
 _MESSAGE_CHARACTERS: Final = 2000
@@ -37,6 +41,20 @@ def one_line(message: str) -> str:
 def say(message: str) -> None:
     """Print one line of wasirun itself on standard error."""
     write_all(2, f"wasirun: {one_line(message)}\n".encode("utf-8", "backslashreplace"))
+
+
+def say_traceback(result: RunResult | None) -> None:
+    """Show on standard error where an exception came from; the text is the guest's."""
+    lines = result.error.traceback.splitlines() if result is not None and result.error is not None else []
+    if len(lines) > 1:  # a single line says what the message does
+        say_lines(lines)
+
+
+def say_lines(lines: Iterable[str]) -> None:
+    """Print lines that a guest wrote on standard error, without control characters."""
+    for line in lines:
+        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+        write_all(2, f"{text}\n".encode("utf-8", "backslashreplace"))
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from wasihost.capabilities.preopen import Preopen
@@ -69,6 +69,29 @@ def count(text: str, option: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise InvalidLimitsError(f"{option}: {shown_name(text)!r} is no whole number")
     return int(text)
+
+
+def overflow(text: str, option: str) -> str:
+    """Read what is to happen past the output limit.
+
+    Raises:
+        ConfigError: It is neither "end" nor "truncate".
+    """
+    return choice(text, option, ("end", "truncate"))
+
+
+LIMITS: Final[Mapping[str, tuple[str, Callable[[str, str], Any]]]] = {
+    "fuel": ("fuel", fuel),
+    "memory": ("memory_bytes", size_bytes),
+    "deadline": ("deadline_seconds", seconds),
+    "output": ("output_bytes", size_bytes),
+    "output_overflow": ("output_overflow", overflow),
+    "open_files": ("open_files", count),
+    "disk": ("disk_bytes", size_bytes),
+    "files": ("disk_files", count),
+    "host_calls": ("host_calls", count),
+}
+"""Key of an option -> the field of `Limits` that it sets, and what reads its text."""
 
 
 def preopen(text: str, option: str, *, writable: bool = False, overlay: bool = False) -> Preopen:

@@ -7,13 +7,18 @@ import contextvars
 import os
 import threading
 import time
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from wasihost.containment.disk import disk_hook
 from wasihost.containment.job import SLICE_SECONDS
+from wasihost.containment.local_calls import LocalCalls
 from wasihost.engine import threads
-from wasihost.engine.execute import Run
+from wasihost.engine.attached import Attached
+from wasihost.engine.execute import Run, Turn
+from wasihost.engine.layers import resting_memory
 from wasihost.engine.surroundings import Directory, Surroundings
+from wasihost.engine.written import WrittenPages
 from wasihost.errors import EngineError
 
 if TYPE_CHECKING:
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from wasihost.capabilities.usage import FolderLimit
     from wasihost.containment.job import Control, Grant, Job
     from wasihost.engine.ending import Execution
+    from wasihost.engine.layers import SessionMemory
     from wasihost.image.store import Ready
 
 HEAP_BYTES: Final = 192 << 20
@@ -34,6 +40,8 @@ GRACE_SECONDS: Final = 0.25
 """How long a stopped guest may take to leave a host call before its thread is abandoned."""
 
 
+MAX_ATTACHED: Final = 16
+"""Sessions whose guests are kept from turn to turn; the others rest, and take some milliseconds more to go on."""
 LEAVING_SECONDS: Final = 0.1
 """How long a thread that Python has done with may still be on its way out."""
 
@@ -46,6 +54,10 @@ class Direct:
         self._grants = tuple(grants)
         self.walls: tuple[str, ...] = ("wasm",)
         self.missing: tuple[tuple[str, str], ...] = ()
+        self._lock = threading.Lock()
+        self._attached: OrderedDict[int, tuple[int, Attached]] = OrderedDict()
+        """Key of a session -> version of its memory, and the guest that has it."""
+        self._written: WrittenPages | None = None
 
     def enclose(self, memory_bytes: int, open_files: int, disk_bytes: int) -> None:
         """Put the operating system's walls around this whole process, for good.
@@ -89,33 +101,64 @@ class Direct:
             BaseException: Ctrl-C; the run is stopped first.
         """
         self.check_process()
-        run = self._prepare(job)
+        turn = None if job.session is None else self._turn(job.session)
+        run = self._prepare(job, turn)
         context = contextvars.copy_context()  # so that listeners know which run is theirs
         task = threads.submit(lambda: context.run(run.execute, job.request))
         try:
             control.bind(run.cancel)
             if _is_over(task, job.deadline_seconds + GRACE_SECONDS):
-                return task.result()
+                return self._finished(job, turn, task)
         except BaseException:  # Ctrl-C, or a signal handler that raised
             run.cancel()
-            task.wait(GRACE_SECONDS)
+            if task.wait(GRACE_SECONDS) and turn is not None:
+                turn.close()
             raise
         finally:
             control.bind(None)
         run.expire()
         if task.wait(GRACE_SECONDS):
-            return task.result()
+            return self._finished(job, turn, task)
         # A host call does not come back, and nothing but the end of the process stops it.
         return run.abandoned()
 
-    def _prepare(self, job: Job) -> Run:
+    def _turn(self, memory: SessionMemory) -> Turn:
+        if self._written is None:
+            self._written = WrittenPages()
+        with self._lock:
+            version, attached = self._attached.pop(memory.key, (-1, None))
+        if attached is not None and version != memory.version:
+            attached.close()
+            attached = None
+        return Turn(attached, None if attached is not None else resting_memory(memory), self._written)
+
+    def _finished(self, job: Job, turn: Turn | None, task: threads.Task[Execution]) -> Execution:
+        """Keep the guest of a session for its next turn."""
+        execution = task.result()
+        if turn is not None and turn.attached is not None and job.session is not None:
+            gone: list[Attached] = []
+            with self._lock:
+                kept = job.session.version + (execution.checkpoint is not None)
+                self._attached[job.session.key] = kept, turn.attached
+                while len(self._attached) > MAX_ATTACHED:
+                    gone.append(self._attached.popitem(last=False)[1][1])
+            for attached in gone:
+                attached.close()
+        return execution
+
+    def forget(self, key: int) -> None:
+        """Free the guest of a session, which is not in a turn."""
+        with self._lock:
+            _, attached = self._attached.pop(key, (0, None))
+        if attached is not None:
+            attached.close()
+
+    def _prepare(self, job: Job, turn: Turn | None) -> Run:
         directories = list(self._ready.libraries)
-        copies = iter(job.overlays)
+        brought = {index: (descriptor, path) for index, descriptor, path in job.brought}
         writable: list[tuple[int, FolderLimit | None]] = []
-        for grant in self._grants:
-            host, folder = grant.engine_path, grant.descriptor
-            if grant.overlay:
-                folder, host = next(copies)
+        for index, grant in enumerate(self._grants):
+            folder, host = brought.get(index, (grant.descriptor, grant.engine_path))
             if grant.writable or grant.overlay:
                 writable.append((folder, grant.limit))
             directories.append(Directory(host=host, guest=grant.guest, writable=grant.writable or grant.overlay))
@@ -130,6 +173,7 @@ class Direct:
             open_files=job.open_files,
             host_calls=job.host_calls,
             disk=disk_hook(writable, disk_bytes=job.disk_bytes, disk_files=job.disk_files),
+            calls=None if job.calls is None else LocalCalls(job.calls),
             on_stdout=job.on_stdout,
             on_stderr=job.on_stderr,
         )
@@ -141,6 +185,7 @@ class Direct:
             reply_bytes=job.reply_bytes,
             # The run may outlast the caller, who closes his own.
             snapshot_into=None if job.snapshot_into is None else os.dup(job.snapshot_into),
+            turn=turn,
         )
 
     def pids(self) -> list[int]:
@@ -148,7 +193,12 @@ class Direct:
         return []
 
     def close(self) -> None:
-        """Nothing is held that others do not share."""
+        """Free the guests of sessions; nothing else is held that others do not share."""
+        with self._lock:
+            gone = [attached for _, attached in self._attached.values()]
+            self._attached.clear()
+        for attached in gone:
+            attached.close()
 
 
 def _is_alone() -> bool:

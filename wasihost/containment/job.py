@@ -8,9 +8,13 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from wasihost.capabilities.usage import FolderLimit
+from wasihost.limits import WASM_PAGE_BYTES, Limits
+
+if TYPE_CHECKING:
+    from wasihost.engine.layers import SessionMemory
 
 PROCESS_WALLS: Final = ("wasm", "process")
 """What stands around every run in a worker, besides what the operating system gives."""
@@ -42,6 +46,35 @@ def default_size() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class Calls(Protocol):
+    """Carries out the calls of one run, in the parent; from several threads.
+
+    Attributes:
+        message_bytes: Longest call that is read.
+        reply_bytes: Longest reply.
+        concurrent: Calls that are begun and waited for later, at a time; one counts until its reply was taken.
+    """
+
+    message_bytes: int
+    reply_bytes: int
+    concurrent: int
+
+    def begin(self, message: bytes, done: Callable[[bytes], object], *, here: bool = False) -> None:
+        """Make a call; `done` is called with the reply, from any thread. Never raises.
+
+        With `here`, the caller waits for the reply: a plain function may be called on his thread.
+        """
+
+    def look(self) -> None:
+        """Give up calls whose time is over; for whoever waits for replies, now and then."""
+
+    def too_long(self, size: int) -> bytes:
+        """Return the reply to a call that is too long to be read."""
+
+    def too_many(self) -> bytes:
+        """Return the reply to a call that is one too many at a time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A run to be made.
@@ -59,9 +92,11 @@ class Job:
         disk_bytes: Bytes that the run may add to its writable grants.
         disk_files: Files, folders and links that it may add.
         reply_bytes: Longest reply of the harness that is read.
-        overlays: Descriptor and path of this run's copies, one for each grant that is an overlay, in their order.
+        brought: Folders that take the place of granted ones in this run: (index of the grant, descriptor, path).
+        session: The session whose turn this is.
         snapshot_into: An empty file for the memory of a run that makes an image.
         watch: Looks from outside at what the run has stored, until the time given; a sentence says why it must end.
+        calls: Carries out calls of functions of the host; None when there are none.
         on_stdout: Called with each piece of standard output, in order, while the run goes on.
         on_stderr: Likewise for standard error.
     """
@@ -78,11 +113,51 @@ class Job:
     disk_bytes: int
     disk_files: int
     reply_bytes: int
-    overlays: tuple[tuple[int, str], ...] = ()
+    brought: tuple[tuple[int, int, str], ...] = ()
+    session: SessionMemory | None = None
     snapshot_into: int | None = None
     watch: Callable[[float], str | None] | None = None
+    calls: Calls | None = None
     on_stdout: Callable[[bytes], object] | None = None
     on_stderr: Callable[[bytes], object] | None = None
+
+
+def make_job(
+    limits: Limits,
+    *,
+    request: bytes,
+    stdin: bytes | None,
+    reply_bytes: int,
+    brought: tuple[tuple[int, int, str], ...] = (),
+    session: SessionMemory | None = None,
+    snapshot_into: int | None = None,
+    watch: Callable[[float], str | None] | None = None,
+    calls: Calls | None = None,
+    on_stdout: Callable[[bytes], object] | None = None,
+    on_stderr: Callable[[bytes], object] | None = None,
+) -> Job:
+    """Return a run under these limits; the other arguments are those of `Job`."""
+    return Job(
+        request=request,
+        stdin=stdin,
+        fuel=limits.fuel if isinstance(limits.fuel, int) else None,
+        memory_bytes=limits.memory_pages * WASM_PAGE_BYTES,
+        deadline_seconds=limits.deadline_seconds,
+        output_bytes=limits.output_bytes,
+        output_ends_run=limits.output_overflow == "end",
+        open_files=limits.open_files,
+        host_calls=limits.host_calls,
+        disk_bytes=limits.disk_bytes,
+        disk_files=limits.disk_files,
+        reply_bytes=reply_bytes,
+        brought=brought,
+        session=session,
+        snapshot_into=snapshot_into,
+        watch=watch,
+        calls=calls,
+        on_stdout=on_stdout,
+        on_stderr=on_stderr,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +170,7 @@ class Grant:
         descriptor: The directory.
         engine_path: What an engine in this process opens.
         host: Its resolved path, for launchers that mount it by name.
-        overlay: Whether each run gets a copy in its place.
+        overlay: Whether each run gets a copy in its place, and each session one for itself.
         limit: What it may hold in all; only a scratch folder has one.
     """
 

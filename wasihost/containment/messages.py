@@ -10,10 +10,12 @@ from typing import Final
 
 import msgspec
 
-PROTOCOL: Final = 2
+PROTOCOL: Final = 4
 """Version of the messages. Parent and worker come from one installation, unless a container holds another."""
 
 MAX_DETAIL_CHARACTERS: Final = 4096
+ROOM_BYTES: Final = 4096
+"""Longest message apart from what it carries, of those that carry one thing."""
 
 
 class ToWorker(msgspec.Struct, tag=True, array_like=True):
@@ -45,20 +47,51 @@ class GrantSaid(msgspec.Struct, array_like=True):
 
 
 class Configure(ToWorker, tag="configure"):
-    """The second: the grants, for which the walls leave room. `overlays` is the path of the folder with the copies."""
+    """The second: the grants, for which walls leave room. `room` is the path of the folder of brought ones."""
 
     grants: list[GrantSaid]
-    overlays: str | None
+    room: str | None
     open_files: int
     file_bytes: int
     memory_bytes: int
 
 
-class Execute(ToWorker, tag="execute"):
-    """Every other: a run.
+class AttachSaid(msgspec.Struct, array_like=True):
+    """The memory of a session that is put under a new guest; its layers come along as descriptors."""
 
-    Descriptors come along: of its overlays, with `snapshot` of a file for the memory, with `stdin_descriptor` of its
-    standard input.
+    memory_bytes: int
+    globals: list[tuple[str, str, int]]
+    extents: list[tuple[int, int, int, int]]
+    layers: int
+    own: int
+
+
+class SessionSaid(msgspec.Struct, array_like=True):
+    """The session that a turn belongs to. Without `attach`, the worker has its guest already."""
+
+    key: int
+    attach: AttachSaid | None
+
+
+class CallsSaid(msgspec.Struct, array_like=True):
+    """That the guest may call functions of the host, and how much a call and its reply may hold."""
+
+    message_bytes: int
+    reply_bytes: int
+    concurrent: int
+    """Calls begun at a time; one counts until its reply was taken."""
+    too_long: bytes
+    """The reply to a call that is longer."""
+    too_many: bytes
+    """The reply to a call that is one too many at a time."""
+
+
+class Execute(ToWorker, tag="execute"):
+    """Every other: a run, or a turn of a session.
+
+    Descriptors come along: of the folders that it brings (index of the grant, path; "" for a descriptor), of the layers
+    of its session, with `snapshot` of a file for the memory, with `stdin_descriptor` of its standard input. `forget`
+    names sessions whose guests are not needed any more.
     """
 
     number: int
@@ -76,8 +109,19 @@ class Execute(ToWorker, tag="execute"):
     disk_bytes: int
     disk_files: int
     reply_bytes: int
-    overlays: list[str]
+    brought: list[tuple[int, str]]
     snapshot: bool
+    session: SessionSaid | None
+    forget: list[int]
+    calls: CallsSaid | None
+
+
+class Answer(ToWorker, tag="answer"):
+    """The reply to a call of the run of that number."""
+
+    number: int
+    call: int
+    reply: bytes
 
 
 class FromWorker(msgspec.Struct, tag=True, array_like=True):
@@ -111,6 +155,14 @@ class Output(FromWorker, tag="output"):
     data: bytes
 
 
+class Call(FromWorker, tag="call"):
+    """A call of a function of the host, by the guest of the run of that number; what it says is the guest's."""
+
+    number: int
+    call: int
+    message: bytes
+
+
 class SnapshotSaid(msgspec.Struct, array_like=True):
     """What belongs to a memory that was written into a file."""
 
@@ -118,6 +170,16 @@ class SnapshotSaid(msgspec.Struct, array_like=True):
     globals: list[tuple[str, str, int]]
     open_files: int
     entropy_reads: int
+
+
+class CheckpointSaid(msgspec.Struct, array_like=True):
+    """What a turn of a session changed (`engine.layers.Checkpoint`)."""
+
+    memory_bytes: int
+    globals: list[tuple[str, str, int]]
+    written: list[tuple[int, int, int]]
+    open_files: int
+    files: bytes
 
 
 class Done(FromWorker, tag="done"):
@@ -136,22 +198,23 @@ class Done(FromWorker, tag="done"):
     wall_seconds: float
     worn: bool
     snapshot: SnapshotSaid | None
+    checkpoint: CheckpointSaid | None
 
 
 encode: Final = msgspec.msgpack.Encoder().encode
-decode_to_worker: Final = msgspec.msgpack.Decoder(Load | Configure | Execute).decode
-_decode_from_worker: Final = msgspec.msgpack.Decoder(Loaded | Ready | Failed | Output | Done).decode
+decode_to_worker: Final = msgspec.msgpack.Decoder(Load | Configure | Execute | Answer).decode
+_decode_from_worker: Final = msgspec.msgpack.Decoder(Loaded | Ready | Failed | Output | Call | Done).decode
 DecodeError: Final = msgspec.DecodeError
 
 
-def decode_from_worker(data: bytes) -> Loaded | Ready | Failed | Output | Done:
+def decode_from_worker(data: bytes) -> Loaded | Ready | Failed | Output | Call | Done:
     """Return the message.
 
     Raises:
         DecodeError: It is none. (msgspec itself raises UnicodeDecodeError for text that is not UTF-8.)
     """
     try:
-        message: Loaded | Ready | Failed | Output | Done = _decode_from_worker(data)
+        message: Loaded | Ready | Failed | Output | Call | Done = _decode_from_worker(data)
     except UnicodeDecodeError:
         raise DecodeError("text that is not UTF-8") from None
     return message

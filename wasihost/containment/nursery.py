@@ -62,7 +62,7 @@ def take(
     located: Located,
     launcher: Launcher | None,
     grants: Sequence[Grant],
-    overlays: tuple[int, str] | None,
+    room: tuple[int, str] | None,
     memory_bytes: int,
     *,
     spares: bool = True,
@@ -75,7 +75,7 @@ def take(
         EngineError: None can be started.
     """
     if launcher is not None:
-        return _launched(located, launcher, grants, overlays, memory_bytes)
+        return _launched(located, launcher, grants, room, memory_bytes)
     with _lock:
         spare = _spare.pop(located, None)
     if spare is not None and not spare.is_alive():
@@ -95,7 +95,7 @@ def _launched(
     located: Located,
     launcher: Launcher,
     grants: Sequence[Grant],
-    overlays: tuple[int, str] | None,
+    room: tuple[int, str] | None,
     memory_bytes: int,
 ) -> WorkerProcess:
     """Start a worker by way of another program. Its grants are mounted only if they cannot come as descriptors."""
@@ -105,7 +105,7 @@ def _launched(
     if launcher.by_path:
         read += [grant.host for grant in grants if not grant.writable and not grant.overlay]
         write += [grant.host for grant in grants if grant.writable and not grant.overlay]
-        write += [overlays[1]] if overlays is not None else []
+        write += [room[1]] if room is not None else []
     launch = launcher.launch(
         belongings.with_real_python(spawner.worker_argv(parent=0)),
         read=read,

@@ -14,13 +14,14 @@ from wasihost.containment.job import MAX_DEPTH, PROCESS_WALLS, SLICE_SECONDS
 from wasihost.containment.process import WorkerLostError, WorkerProcess
 from wasihost.containment.required import check_required
 from wasihost.engine.ending import CANCELLED, Execution
-from wasihost.errors import ClosedError, EngineError, InvalidGrantError, WallsMissingError, WasiHostError
+from wasihost.errors import ClosedError, ConfigError, EngineError, InvalidGrantError, WallsMissingError, WasiHostError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wasihost.containment.job import Control, Grant, Job
     from wasihost.containment.launchers import Launcher
+    from wasihost.engine.layers import SessionMemory
     from wasihost.image.store import Located
 
 
@@ -63,7 +64,7 @@ class Pool:
     Args:
         located: Code and image.
         grants: The granted directories, open for as long as the pool lives.
-        overlays: Folder that holds the copies of overlays: (descriptor, path), None without overlays.
+        room: Folder that holds copies of overlays and what sessions own: (descriptor, path), None without them.
         configure: Limits that the walls are built for; its grants are filled in here.
         size: Most workers at a time.
         launcher: What starts the workers, None for this process itself.
@@ -76,7 +77,7 @@ class Pool:
         located: Located,
         *,
         grants: Sequence[Grant],
-        overlays: tuple[int, str] | None,
+        room: tuple[int, str] | None,
         open_files: int,
         file_bytes: int,
         memory_bytes: int,
@@ -87,7 +88,7 @@ class Pool:
     ) -> None:
         self._located = located
         self._grants = tuple(grants)
-        self._overlays = overlays
+        self._room = room
         self._bounds = (open_files, file_bytes, memory_bytes)
         self._size = size
         self._launcher = launcher
@@ -140,12 +141,17 @@ class Pool:
             raise InvalidGrantError(
                 f"stdin=INHERIT cannot reach a worker inside {self._launcher.name}: read it here and pass the bytes"
             )
+        if job.session is not None and self._launcher is not None and self._launcher.by_path:
+            raise ConfigError(
+                f"a session cannot reach a worker inside {self._launcher.name}, which passes no open files on: "
+                "use another launcher, or none"
+            )
         if depth:
             return self._run_inside(job, control, depth)
         lost = 0
         while True:
             # Cancelled before its run, a worker would be killed for nothing.
-            worker = None if control.cancelled else self._acquire(control)
+            worker = None if control.cancelled else self._acquire(control, job.session)
             if worker is None:
                 return Execution(end=CANCELLED.end())
             try:
@@ -202,7 +208,7 @@ class Pool:
                 "this process was forked after its sandbox was made: make the sandbox in the child, or use 'spawn'"
             )
 
-    def _acquire(self, control: Control) -> WorkerProcess | None:
+    def _acquire(self, control: Control, session: SessionMemory | None = None) -> WorkerProcess | None:
         while True:
             waiter = _Waiter()
             worker: WorkerProcess | None = None
@@ -213,9 +219,10 @@ class Pool:
                         raise ClosedError("the sandbox is closed")
                     if self._idle and not self._waiters:
                         # No calls in between: Ctrl-C comes after a call, and then both or neither must have happened.
-                        worker = self._idle[0]
+                        index = 0 if session is None else self._index_for(session)
+                        worker = self._idle[index]
                         self._busy += 1
-                        del self._idle[0]
+                        del self._idle[index]
                     else:
                         self._waiters.append(waiter)
                     if self._wants_more(spare=len(self._waiters)):
@@ -234,6 +241,19 @@ class Pool:
             except BaseException:
                 self._give_up(waiter, worker, start)
                 raise
+
+    def _index_for(self, session: SessionMemory) -> int:
+        """Return which idle worker is best for a turn: the one that has the session's guest."""
+        for index, worker in enumerate(self._idle):
+            if worker.kept.has(session.key, session.version):
+                return index
+        return 0
+
+    def forget(self, key: int) -> None:
+        """A session is over: its guests are freed when the workers that have them hear of something else."""
+        with self._lock:
+            for worker in self._processes:
+                worker.kept.forget(key)
 
     def _give_up(self, waiter: _Waiter, worker: WorkerProcess | None, start: _Start | None) -> None:
         """Take back what somebody had who does not go on: Ctrl-C, or no thread could be had."""
@@ -359,7 +379,7 @@ class Pool:
         if self._closed:
             raise ClosedError("the sandbox is closed")
         worker = nursery.take(
-            self._located, self._launcher, self._grants, self._overlays, self._bounds[2], spares=self._spares
+            self._located, self._launcher, self._grants, self._room, self._bounds[2], spares=self._spares
         )
         try:
             open_files, file_bytes, memory_bytes = self._bounds
@@ -375,13 +395,13 @@ class Pool:
                 for grant in self._grants
             ]
             descriptors = [] if by_path else [grant.descriptor for grant in self._grants if not grant.overlay]
-            overlays = None
-            if self._overlays is not None:
-                overlays = self._overlays[1] if by_path else ""
-                descriptors += [] if by_path else [self._overlays[0]]
+            room = None
+            if self._room is not None:
+                room = self._room[1] if by_path else ""
+                descriptors += [] if by_path else [self._room[0]]
             configure = messages.Configure(
                 grants=said,
-                overlays=overlays,
+                room=room,
                 open_files=open_files,
                 file_bytes=file_bytes,
                 memory_bytes=memory_bytes,

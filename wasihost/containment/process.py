@@ -10,18 +10,23 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from wasihost.containment import messages, spawner, watchdog
 from wasihost.containment.job import PROCESS_WALLS, SLICE_SECONDS
+from wasihost.containment.kept import KeptSessions
+from wasihost.containment.outbox import Outbox
 from wasihost.containment.wire import MAX_FRAME_BYTES, SocketEnd, Wire, WireClosedError, WireError, WireTimeoutError
 from wasihost.engine.capture import CALLBACK_BYTES, Capture
 from wasihost.engine.ending import CANCELLED, EXPIRED, End, Ending, Execution, host_failed
+from wasihost.engine.layers import PAGE_BYTES, Checkpoint, resting_memory
 from wasihost.errors import EngineError
 
 if TYPE_CHECKING:
     from wasihost.containment.job import Control, Job
     from wasihost.containment.launchers import Launch
+    from wasihost.engine.layers import SessionMemory
     from wasihost.engine.snapshot import Snapshot
 
 KILL_SECONDS: Final = 0.05
@@ -38,6 +43,10 @@ STOP_SECONDS: Final = 10.0
 """How long a launcher's own command may take to end a worker."""
 MESSAGE_ROOM_BYTES: Final = 65536
 """Longest message apart from what it carries."""
+MAX_FILES_BYTES: Final = 1 << 20
+"""What the harness may say of open files; `engine.execute` has it too, which loads Wasmtime (tested to be the same)."""
+WRITTEN_BYTES: Final = 16
+"""What a worker needs at most to tell of one page that a turn wrote."""
 MAX_RUNS: Final = 2000
 """A worker is replaced after so many runs, so that nothing can pile up in it."""
 MAX_STDIN_IN_MESSAGE: Final = 1 << 20
@@ -64,7 +73,11 @@ class WorkerProcess:
         self.walls: tuple[str, ...] = ()
         self.missing: tuple[tuple[str, str], ...] = ()
         self.runs = 0
+        self.kept = KeptSessions(0)
         self.worn = False
+        self._attached = False
+        self._outbox: Outbox | None = None
+        """Replies to calls of the run that is under way."""
         self._closed = threading.Lock()
         try:
             self._wire.send(messages.encode(load), until=time.monotonic() + START_SECONDS)
@@ -103,6 +116,7 @@ class WorkerProcess:
             why = self._reason()
             self.close()
             raise EngineError(f"{self._who()} ended before its first run{why}") from None
+        self.kept = KeptSessions(configure.memory_bytes)
         ready = self._answer(messages.Ready)
         self.walls = tuple(ready.walls)
         self.missing = tuple(ready.missing)
@@ -163,12 +177,16 @@ class WorkerProcess:
             control.until = started + job.deadline_seconds + KILL_SECONDS
             control.bind(self.kill)
             watchdog.watch(control)
+            if job.calls is not None:
+                self._outbox = Outbox(self._wire, control.until)
             done = self._converse(job, captures, control)
         except BaseException:
             self.worn = True
             self.kill()
             raise
         finally:
+            is_whole = self._outbox is None or self._outbox.close()
+            self._outbox = None
             watchdog.release(control)
             control.bind(None)
         if isinstance(done, End):
@@ -186,6 +204,7 @@ class WorkerProcess:
         # A worker in a guest's hands would like to go on, and one that was stopped after its last word is dead.
         self.worn = (
             done.worn
+            or not is_whole
             or control.cancelled
             or control.expired
             or job.stdin is None
@@ -203,6 +222,20 @@ class WorkerProcess:
             cpu_seconds=done.cpu_seconds,
             wall_seconds=done.wall_seconds,
             snapshot=None if done.snapshot is None else _snapshot(done.snapshot),
+            checkpoint=None if done.checkpoint is None else self._checkpoint(done.checkpoint, job),
+            attached=self._attached,
+        )
+
+    def _checkpoint(self, said: messages.CheckpointSaid, job: Job) -> Checkpoint:
+        """Return what a turn changed; its guest goes on here if its session takes that over."""
+        if job.session is not None and not self.worn:
+            self.kept.keep(job.session.key, job.session.version + 1, said.memory_bytes)
+        return Checkpoint(
+            memory_bytes=said.memory_bytes,
+            globals=tuple(said.globals),
+            written=tuple(said.written),
+            open_files=said.open_files,
+            files=said.files,
         )
 
     def _converse(self, job: Job, captures: tuple[Capture, Capture], control: Control) -> messages.Done | End:
@@ -210,6 +243,10 @@ class WorkerProcess:
         until = control.until
         # A worker in a guest's hands may say anything, so each stream is bounded here as well.
         limit = job.reply_bytes + 2 * (job.output_bytes + 256) + MESSAGE_ROOM_BYTES
+        if job.session is not None:
+            limit += job.memory_bytes // PAGE_BYTES * WRITTEN_BYTES + MAX_FILES_BYTES
+        if job.calls is not None:
+            limit = max(limit, job.calls.message_bytes + MESSAGE_ROOM_BYTES)
         limit = min(max(limit, CALLBACK_BYTES + MESSAGE_ROOM_BYTES), MAX_FRAME_BYTES)
         try:
             try:
@@ -226,6 +263,8 @@ class WorkerProcess:
                     if why := job.watch(until):
                         return End(Ending.DISK_LIMIT, why)
                     look = time.monotonic() + max(WATCH_SECONDS, (time.monotonic() - now) / WATCH_SHARE)
+                if job.calls is not None:
+                    job.calls.look()
                 if frame is None:
                     if time.monotonic() >= until:
                         return End(Ending.DEADLINE, "the run did not stop by itself")
@@ -245,6 +284,9 @@ class WorkerProcess:
                         return End(Ending.HOST_FAILED, "the worker sent more output than it may")
                     if time.monotonic() >= until:  # pieces may be there faster than a listener takes them
                         return End(Ending.DEADLINE, "the run did not stop by itself")
+                elif isinstance(message, messages.Call) and self._may_call(message, job):
+                    if job.calls is not None and self._outbox is not None:
+                        job.calls.begin(message.message, partial(_reply, self._outbox, message.number, message.call))
                 elif isinstance(message, messages.Done) and self._is_sound(message, job):
                     return message
                 elif isinstance(message, messages.Failed):
@@ -255,6 +297,16 @@ class WorkerProcess:
             return self._death(control)
         except (WireError, messages.DecodeError):
             return End(Ending.HOST_FAILED, "the worker said something that makes no sense")
+
+    def _may_call(self, said: messages.Call, job: Job) -> bool:
+        """Whether a worker that does what it should may have sent this: it waits for what it has asked for."""
+        return (
+            job.calls is not None
+            and self._outbox is not None
+            and said.number == self.runs
+            and len(said.message) <= job.calls.message_bytes
+            and len(self._outbox) <= job.calls.concurrent + 1
+        )
 
     @staticmethod
     def _lost(control: Control) -> End:
@@ -274,7 +326,17 @@ class WorkerProcess:
 
     def _send(self, job: Job, until: float) -> bool:
         stdin, opened = job.stdin, -1
-        descriptors = [] if self._by_path else [descriptor for descriptor, _ in job.overlays]
+        brought, session = job.brought, None
+        layers: list[int] = []
+        self._attached = False
+        if job.session is not None:
+            session, layers = self._said_of(job.session)
+            self._attached = session.attach is not None
+            if session.attach is None:
+                brought = ()  # its guest has them
+        descriptors = [] if self._by_path else [descriptor for _, descriptor, _ in brought]
+        descriptors += layers
+        forget = self.kept.take(0 if job.session is None else job.session.key)
         try:
             if job.snapshot_into is not None:
                 descriptors.append(job.snapshot_into)
@@ -300,8 +362,19 @@ class WorkerProcess:
                 disk_bytes=job.disk_bytes,
                 disk_files=job.disk_files,
                 reply_bytes=job.reply_bytes,
-                overlays=[path for _, path in job.overlays] if self._by_path else [],
+                brought=[(index, path if self._by_path else "") for index, _, path in brought],
                 snapshot=job.snapshot_into is not None,
+                session=session,
+                forget=forget,
+                calls=None
+                if job.calls is None
+                else messages.CallsSaid(
+                    message_bytes=job.calls.message_bytes,
+                    reply_bytes=job.calls.reply_bytes,
+                    concurrent=job.calls.concurrent,
+                    too_long=job.calls.too_long(job.calls.message_bytes + 1),
+                    too_many=job.calls.too_many(),
+                ),
             )
             self._wire.send(messages.encode(message), descriptors, until=until)
         except WireTimeoutError:
@@ -310,6 +383,19 @@ class WorkerProcess:
             if opened >= 0:
                 os.close(opened)
         return True
+
+    def _said_of(self, memory: SessionMemory) -> tuple[messages.SessionSaid, list[int]]:
+        if self.kept.has(memory.key, memory.version):
+            return messages.SessionSaid(key=memory.key, attach=None), []
+        resting = resting_memory(memory)
+        attach = messages.AttachSaid(
+            memory_bytes=resting.memory_bytes,
+            globals=list(resting.globals),
+            extents=[(page, count, layer, place) for page, count, layer, place in resting.extents],
+            layers=len(resting.layers),
+            own=resting.own,
+        )
+        return messages.SessionSaid(key=memory.key, attach=attach), list(resting.layers)
 
     def _is_sound(self, done: messages.Done, job: Job) -> bool:
         room = job.output_bytes + 128  # the line that counts what was omitted
@@ -323,6 +409,7 @@ class WorkerProcess:
             and 0 <= done.cpu_seconds < math.inf
             and 0 <= done.wall_seconds < math.inf
             and (done.snapshot is None or (job.snapshot_into is not None and done.snapshot.open_files >= 0))
+            and (done.checkpoint is None or (job.session is not None and len(done.checkpoint.files) <= MAX_FILES_BYTES))
         )
 
     def _death(self, control: Control) -> End:
@@ -383,6 +470,11 @@ class WorkerProcess:
                     timeout=STOP_SECONDS,
                     check=False,
                 )
+
+
+def _reply(outbox: Outbox, number: int, call: int, reply: bytes) -> None:
+    """Tell a worker what came of a call; called from any thread."""
+    outbox.put(messages.encode(messages.Answer(number=number, call=call, reply=reply)))
 
 
 def _snapshot(said: messages.SnapshotSaid) -> Snapshot:

@@ -125,14 +125,41 @@ class Wire:
             try:
                 sent = self.end.sendmsg([data], ancillary)
             except BlockingIOError:
-                self._wait_to_send(until)
+                self.wait_to_send(until)
                 continue
             except (BrokenPipeError, ConnectionResetError):
                 raise WireClosedError from None
             ancillary = []
             data = data[sent:]
 
-    def _wait_to_send(self, until: float | None) -> None:
+    @staticmethod
+    def frame(message: bytes) -> memoryview:
+        """Return a message without descriptors as it is sent."""
+        if len(message) > MAX_FRAME_BYTES:
+            raise WireError("a message is too long")
+        return memoryview(HEADER.pack(len(message), 0, MARK) + message)
+
+    def send_some(self, data: memoryview) -> memoryview:
+        """Send what can be sent at once of a frame; return the rest.
+
+        Raises:
+            WireClosedError: The other side is gone.
+        """
+        while data:
+            try:
+                data = data[self.end.sendmsg([data]) :]
+            except BlockingIOError:
+                break
+            except (BrokenPipeError, ConnectionResetError):
+                raise WireClosedError from None
+        return data
+
+    def wait_to_send(self, until: float | None) -> None:
+        """Wait until more can be sent.
+
+        Raises:
+            WireTimeoutError: It cannot, in time.
+        """
         poll = select.poll()
         poll.register(self.end.outgoing(), select.POLLOUT)
         if not poll.poll(_milliseconds(until)):

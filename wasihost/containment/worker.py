@@ -18,24 +18,55 @@ from wasihost.capabilities.usage import FolderLimit
 from wasihost.containment import messages
 from wasihost.containment.direct import DESCRIPTORS, GUEST_ADDRESSES_BYTES, HEAP_BYTES
 from wasihost.containment.disk import disk_hook
+from wasihost.containment.kept import KEPT_SESSIONS
+from wasihost.containment.remote_calls import RemoteCalls
 from wasihost.containment.wire import MAX_FRAME_BYTES, End, PipeEnd, SocketEnd, Wire, WireClosedError
 from wasihost.engine import threads
 from wasihost.engine.ending import Ending, Execution
-from wasihost.engine.execute import Run, prepare
+from wasihost.engine.execute import Run, Turn, prepare
 from wasihost.engine.instance import Guest
+from wasihost.engine.layers import Extent, RestingMemory
 from wasihost.engine.pages import HotPages
 from wasihost.engine.surroundings import Directory, Surroundings
+from wasihost.engine.written import WrittenPages
 from wasihost.errors import WasiHostError
 from wasihost.image.protocol import MESSAGE_BYTES, Request
 
 if TYPE_CHECKING:
     from wasihost.containment.walls.enclosure import Standing
+    from wasihost.engine.attached import Attached
+    from wasihost.engine.layers import Checkpoint
     from wasihost.engine.snapshot import Snapshot
     from wasihost.image.store import Ready
 
+SESSION_ADDRESSES_BYTES: Final = 16 << 30
+"""What the guest of a session takes: its memory with guards, and its layers mapped beside it."""
 OUTLIVE_SECONDS: Final = 0.08
 """How long after a deadline the kernel ends a worker that its parent has not ended: that one may be gone, or busy."""
-WARM_UP: Final = b"print(1)\n"
+WARM_UP: Final = b"""\
+import re, json, collections, dataclasses, datetime
+
+@dataclasses.dataclass
+class Item:
+    name: str
+    price: float = 1.0
+
+    def total(self, pieces):
+        return self.price * pieces
+
+def words(text):
+    for match in re.finditer(r"[a-z]+", text):
+        yield match.group()
+
+found = collections.Counter(words("one two two three"))
+items = {name: Item(name, float(len(name))) for name in sorted(found, key=lambda name: (-found[name], name))}
+try:
+    items["four"]
+except KeyError as error:
+    text = f"{error!r} {sum(item.total(2) for item in items.values()):.2f} {datetime.date(2026, 1, 1):%Y}"
+print(json.dumps({"text": text, "rows": [[number, number ** 2] for number in range(9)]}))
+"""
+"""What small programs do, so that the pages it touches are those that they touch."""
 _WORN: Final = frozenset(Ending) - {Ending.RETURNED, Ending.EXITED}
 
 
@@ -46,6 +77,14 @@ class Setting(NamedTuple):
     grants: list[messages.GrantSaid]
     directories: list[Directory | None]
     """One for each grant; None for an overlay, which each run brings along."""
+
+
+class Kept(NamedTuple):
+    """The guest of a session between two turns."""
+
+    attached: Attached
+    folders: list[tuple[int, FolderLimit | None]]
+    """Writable ones, open."""
 
 
 def main(parent: int) -> NoReturn:
@@ -117,11 +156,11 @@ def _serve(wire: Wire) -> None:
     configure, descriptors = _hear(wire)
     if not isinstance(configure, messages.Configure):
         raise WasiHostError("a worker is configured before its first run")
-    pages = HotPages()  # opens a file that is out of reach behind the walls
+    pages, written = HotPages(), WrittenPages()  # open files that are out of reach behind the walls
     setting = _setting(ready, configure, descriptors)
     standing = _enclose(setting, configure, descriptors)
     # From here on no thread may exist that was started before the walls were: they hold for its children only.
-    threads.submit_and_wait(lambda: _Worker(wire, setting, pages, standing).serve())
+    threads.submit_and_wait(lambda: _Worker(wire, setting, pages, written, standing).serve())
 
 
 def _load(load: messages.Load) -> Ready:
@@ -164,15 +203,15 @@ def _enclose(setting: Setting, configure: messages.Configure, descriptors: list[
     for grant in configure.grants:
         if not grant.overlay:
             (writable if grant.writable else readable).append(grant.path or next(given))
-    if configure.overlays is not None:
-        writable.append(configure.overlays or next(given))
+    if configure.room is not None:
+        writable.append(configure.room or next(given))
     return enclose(
         Enclosure(
             readable=readable,
             writable=writable,
-            data_bytes=2 * configure.memory_bytes + HEAP_BYTES,
-            address_bytes=GUEST_ADDRESSES_BYTES + HEAP_BYTES,
-            open_files=configure.open_files + DESCRIPTORS,
+            data_bytes=3 * configure.memory_bytes + HEAP_BYTES,
+            address_bytes=GUEST_ADDRESSES_BYTES + KEPT_SESSIONS * SESSION_ADDRESSES_BYTES + HEAP_BYTES,
+            open_files=(1 + KEPT_SESSIONS) * (configure.open_files + DESCRIPTORS),
             file_bytes=configure.file_bytes,
         )
     )
@@ -181,22 +220,38 @@ def _enclose(setting: Setting, configure: messages.Configure, descriptors: list[
 class _Worker:
     """Makes runs on the thread that calls `serve`."""
 
-    def __init__(self, wire: Wire, setting: Setting, pages: HotPages, standing: Standing) -> None:
+    def __init__(
+        self, wire: Wire, setting: Setting, pages: HotPages, written: WrittenPages, standing: Standing
+    ) -> None:
         self._wire = wire
         self._setting = setting
         self._pages = pages
+        self._written = written
         self._standing = standing
+        self._kept: dict[int, Kept] = {}
 
     def serve(self) -> None:
         """Tell which walls stand, then run whatever comes, for as long as the parent wants this worker."""
         self._warm_up()
         _say(self._wire, messages.Ready(walls=list(self._standing.walls), missing=list(self._standing.missing)))
+        guest: Guest | None = None
         while True:
-            guest = self._prepare()
+            guest = guest or self._prepare()
             execute, descriptors = _hear(self._wire)
+            if isinstance(execute, messages.Answer):
+                continue  # to a call that a run did not wait for
             if not isinstance(execute, messages.Execute):
                 raise WasiHostError("a configured worker takes runs only")
-            self._run(guest, execute, descriptors)
+            for key in execute.forget:
+                self._forget(key)
+            if execute.session is not None and execute.session.attach is None:
+                self._turn(execute, execute.session.key)
+                continue
+            if execute.session is not None and execute.session.attach is not None:
+                self._attach(guest, execute, execute.session.key, execute.session.attach, descriptors)
+            else:
+                self._run(guest, execute, descriptors)
+            guest = None
 
     def _prepare(self) -> Guest:
         guest = prepare(self._setting.ready.code, self._setting.ready.image)
@@ -232,10 +287,94 @@ class _Worker:
             os.dup2(opened, 0)
             os.close(opened)
         memory = descriptors.pop() if execute.snapshot else None
-        directories, paths, writable = self._directories(execute, descriptors)
-        folders = [(os.open(path, OPEN_DIRECTORY), limit) for path, limit in writable]
-        outlets = [_Outlet(self, 1, execute), _Outlet(self, 2, execute)]
-        surroundings = Surroundings(
+        directories, paths, folders = self._folders(execute, descriptors)
+        outlets = self._outlets(execute)
+        surroundings = self._surroundings(execute, directories, folders, outlets, inherits=inherits)
+        ready = self._setting.ready
+        run = Run(
+            ready.code, ready.image, surroundings, paths,
+            reply_bytes=execute.reply_bytes, prepared=guest, snapshot_into=memory,
+        )  # fmt: skip
+        self._finish(run, execute, outlets, worn=inherits)
+        # Nobody waits for this any more.
+        guest.close()
+        for descriptor in [*descriptors, *[folder for folder, _ in folders]]:
+            os.close(descriptor)
+
+    def _attach(
+        self, guest: Guest, execute: messages.Execute, key: int, attach: messages.AttachSaid, descriptors: list[int]
+    ) -> None:
+        """Make the first turn of a session in this worker."""
+        self._forget(key)
+        count = len(descriptors) - attach.layers
+        layers, brought = descriptors[count:], descriptors[:count]
+        resting = RestingMemory(
+            memory_bytes=attach.memory_bytes,
+            globals=tuple(attach.globals),
+            extents=[Extent(*extent) for extent in attach.extents],
+            layers=layers,
+            own=attach.own,
+        )
+        directories, paths, folders = self._folders(execute, brought)
+        outlets = self._outlets(execute)
+        surroundings = self._surroundings(execute, directories, folders, outlets)
+        turn = Turn(None, resting, self._written)
+        ready = self._setting.ready
+        run = Run(
+            ready.code, ready.image, surroundings, paths,
+            reply_bytes=execute.reply_bytes, prepared=guest, turn=turn,
+        )  # fmt: skip
+        self._finish(run, execute, outlets)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        self._keep(key, turn, folders)
+
+    def _turn(self, execute: messages.Execute, key: int) -> None:
+        """Make another turn of a session."""
+        kept = self._kept.pop(key)
+        outlets = self._outlets(execute)
+        surroundings = self._surroundings(execute, [], kept.folders, outlets)
+        turn = Turn(kept.attached, None, self._written)
+        ready = self._setting.ready
+        run = Run(ready.code, ready.image, surroundings, [], reply_bytes=execute.reply_bytes, turn=turn)
+        self._finish(run, execute, outlets)
+        self._keep(key, turn, kept.folders)
+
+    def _keep(self, key: int, turn: Turn, folders: list[tuple[int, FolderLimit | None]]) -> None:
+        if turn.attached is not None:
+            self._kept[key] = Kept(turn.attached, folders)
+        else:
+            for folder, _ in folders:
+                os.close(folder)
+
+    def _forget(self, key: int) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            kept.attached.close()
+            for folder, _ in kept.folders:
+                os.close(folder)
+
+    def _finish(self, run: Run, execute: messages.Execute, outlets: list[_Outlet], *, worn: bool = False) -> None:
+        # Whatever hangs, and even when the parent is gone: the kernel's default for this signal is to end the process.
+        signal.setitimer(signal.ITIMER_REAL, execute.deadline_seconds + OUTLIVE_SECONDS)
+        execution = run.execute(execute.request)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        worn = worn or execution.end.ending in _WORN
+        self.send(_done(execute.number, execution, [outlet.complete for outlet in outlets], worn=worn))
+
+    def _outlets(self, execute: messages.Execute) -> list[_Outlet]:
+        return [_Outlet(self, 1, execute), _Outlet(self, 2, execute)]
+
+    def _surroundings(
+        self,
+        execute: messages.Execute,
+        directories: list[Directory],
+        folders: list[tuple[int, FolderLimit | None]],
+        outlets: list[_Outlet],
+        *,
+        inherits: bool = False,
+    ) -> Surroundings:
+        return Surroundings(
             directories=directories,
             stdin=None if inherits else execute.stdin,
             fuel=execute.fuel,
@@ -246,24 +385,17 @@ class _Worker:
             open_files=execute.open_files,
             host_calls=execute.host_calls,
             disk=disk_hook(folders, disk_bytes=execute.disk_bytes, disk_files=execute.disk_files),
+            calls=None if execute.calls is None else RemoteCalls(self._wire, execute.number, execute.calls),
             on_stdout=outlets[0],
             on_stderr=outlets[1],
         )
-        ready = self._setting.ready
-        run = Run(
-            ready.code, ready.image, surroundings, paths,
-            reply_bytes=execute.reply_bytes, prepared=guest, snapshot_into=memory,
-        )  # fmt: skip
-        # Whatever hangs, and even when the parent is gone: the kernel's default for this signal is to end the process.
-        signal.setitimer(signal.ITIMER_REAL, execute.deadline_seconds + OUTLIVE_SECONDS)
-        execution = run.execute(execute.request)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        worn = inherits or execution.end.ending in _WORN
-        self.send(_done(execute.number, execution, [outlet.complete for outlet in outlets], worn=worn))
-        # Nobody waits for this any more.
-        guest.close()
-        for descriptor in [*descriptors, *[folder for folder, _ in folders]]:
-            os.close(descriptor)
+
+    def _folders(
+        self, execute: messages.Execute, descriptors: list[int]
+    ) -> tuple[list[Directory], list[str], list[tuple[int, FolderLimit | None]]]:
+        """As `_directories`, with the writable ones open."""
+        directories, paths, writable = self._directories(execute, descriptors)
+        return directories, paths, [(os.open(path, OPEN_DIRECTORY), limit) for path, limit in writable]
 
     def _directories(
         self, execute: messages.Execute, descriptors: list[int]
@@ -271,11 +403,14 @@ class _Worker:
         """Return the engine's directories, the guest paths of the grants, and the writable ones with their limits."""
         ready = self._setting.ready
         directories = list(ready.libraries)
-        copies = iter(execute.overlays or [f"/proc/self/fd/{number}" for number in descriptors])
+        given = iter(descriptors)
+        brought = {index: path or f"/proc/self/fd/{next(given)}" for index, path in execute.brought}
         paths: list[str] = []
         writable: list[tuple[str, FolderLimit | None]] = []
-        for grant, directory in zip(self._setting.grants, self._setting.directories, strict=True):
-            found = directory or Directory(host=next(copies), guest=grant.guest, writable=True)
+        for index, (grant, directory) in enumerate(zip(self._setting.grants, self._setting.directories, strict=True)):
+            found = directory
+            if index in brought or found is None:
+                found = Directory(host=brought[index], guest=grant.guest, writable=True)
             directories.append(found)
             paths.append(grant.guest)
             if found.writable:
@@ -327,6 +462,17 @@ def _done(number: int, execution: Execution, complete: list[bool], *, worn: bool
         wall_seconds=execution.wall_seconds,
         worn=worn,
         snapshot=None if execution.snapshot is None else _said(execution.snapshot),
+        checkpoint=None if execution.checkpoint is None else _checkpoint_said(execution.checkpoint),
+    )
+
+
+def _checkpoint_said(checkpoint: Checkpoint) -> messages.CheckpointSaid:
+    return messages.CheckpointSaid(
+        memory_bytes=checkpoint.memory_bytes,
+        globals=list(checkpoint.globals),
+        written=list(checkpoint.written),
+        open_files=checkpoint.open_files,
+        files=checkpoint.files,
     )
 
 

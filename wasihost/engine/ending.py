@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from wasihost.engine.layers import Checkpoint
     from wasihost.engine.snapshot import Snapshot
 
 
@@ -72,6 +73,8 @@ class Execution:
         cpu_seconds: CPU time of the thread that ran the guest.
         wall_seconds: From the start of the run to its end.
         snapshot: What belongs to the memory that was written into a file, where the run had one for it.
+        checkpoint: What a turn of a session changed; None when it is to be undone.
+        attached: Whether the session was put under a guest for this turn, without the files that it had open.
     """
 
     end: End
@@ -84,6 +87,8 @@ class Execution:
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
     snapshot: Snapshot | None = None
+    checkpoint: Checkpoint | None = None
+    attached: bool = False
 
 
 def host_failed(error: BaseException) -> Stop:

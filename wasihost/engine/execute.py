@@ -1,27 +1,27 @@
-"""One run of one guest, from an image to its end. The last hop of every run."""
+"""One run of one guest, from an image to its end, or one turn of a session. The last hop of both."""
 
 from __future__ import annotations
 
 import os
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
+from wasihost.engine.attached import Attached
 from wasihost.engine.code import Code
+from wasihost.engine.doorbell import MAILBOX_BODY, MAILBOX_BYTES, Doorbell
 from wasihost.engine.ending import CANCELLED, EXPIRED, End, Ending, Execution, Stop, host_failed
 from wasihost.engine.instance import Guest, GuestMemoryError
+from wasihost.engine.layers import Checkpoint, RestingMemory
 from wasihost.engine.mapping import MappedImage
-from wasihost.engine.snapshot import ENTROPY_READS, Snapshot, SnapshotError, take_snapshot
+from wasihost.engine.snapshot import OPEN_COUNT, Snapshot, SnapshotError, take_snapshot
 from wasihost.engine.surroundings import Surroundings
+from wasihost.engine.written import WrittenPages
 
-MAILBOX_BYTES: Final = 65536
-"""Size of the harness's mailbox; guest/harness.py documents its fields."""
-MAILBOX_BODY: Final = 64
-COMMAND_FETCH: Final = 1
-COMMAND_ENTROPY: Final = 3
-ANSWER: Final = 20
-"""Where in the mailbox a number is put that the harness asked for."""
+LIST_FILES: Final = b'{"kind": "files"}'
+MAX_FILES_BYTES: Final = 1 << 20
+"""What the harness may say of open files."""
 
 
 def prepare(code: Code, image: MappedImage) -> Guest:
@@ -39,6 +39,32 @@ def prepare(code: Code, image: MappedImage) -> Guest:
     return guest
 
 
+class Turn:
+    """What a turn of a session starts from, and what is left for the next one.
+
+    Args:
+        attached: The guest of the turn before, if it is still there.
+        resting: What is put under a new guest otherwise.
+        written: Finds written pages.
+
+    Attributes:
+        attached: After the turn, the guest that goes on with the checkpoint of the execution; None without one.
+    """
+
+    __slots__ = ("attached", "resting", "written")
+
+    def __init__(self, attached: Attached | None, resting: RestingMemory | None, written: WrittenPages) -> None:
+        self.attached = attached
+        self.resting = resting
+        self.written = written
+
+    def close(self) -> None:
+        """Free the guest: it is not at the end of a turn."""
+        attached, self.attached = self.attached, None
+        if attached is not None:
+            attached.close()
+
+
 class Run:
     """A run that can be cancelled from another thread.
 
@@ -53,6 +79,7 @@ class Run:
         snapshot_into: An empty file that gets the guest's memory when the entry function came back, for an image that
             is being made. The run closes it, because it may go on when nobody waits for it any more. Only such a run
             can ask how often entropy was read.
+        turn: A turn of a session: what it starts from. Its guest goes on living; see `Turn`.
     """
 
     def __init__(
@@ -65,6 +92,7 @@ class Run:
         reply_bytes: int,
         prepared: Guest | None = None,
         snapshot_into: int | None = None,
+        turn: Turn | None = None,
     ) -> None:
         self._code = code
         self._image = image
@@ -73,6 +101,7 @@ class Run:
         self._reply_bytes = reply_bytes
         self._prepared = prepared
         self._snapshot_into = snapshot_into
+        self._turn = turn
         self._guest: Guest | None = None
         self._stop_wanted: Stop | None = None
 
@@ -116,43 +145,79 @@ class Run:
 
     def _execute(self, request: bytes) -> Execution:
         started, cpu_started = time.monotonic(), time.thread_time()
-        guest = self._prepared
         if self._stop_wanted is not None:
             # Whoever stopped it need not wait for this thread: the granted directories may be closed by now.
             return Execution(end=self._stop_wanted.end())
-        if guest is None:
-            guest = prepare(self._code, self._image)
+        guest = self._begin()
+        keeps = False
         try:
-            guest.begin(self._surroundings)
             self._guest = guest
             if self._stop_wanted is not None:
                 guest.cancel(self._stop_wanted)
             end = self._call(guest, request)
-            reply = snapshot = None
+            reply = snapshot = checkpoint = None
             if end.ending is Ending.RETURNED:
                 try:
-                    reply = self._reply(guest)
+                    reply = self._reply(guest, self._reply_bytes)
                 except (GuestMemoryError, ValueError) as error:
                     end = End(Ending.CRASHED, str(error))
                 if self._snapshot_into is not None and end.ending is Ending.RETURNED:
                     end, snapshot = self._take_snapshot(guest, self._snapshot_into)
+                elif self._turn is not None and end.ending is Ending.RETURNED:
+                    fuel = guest.fuel_consumed()
+                    end, checkpoint = self._take_checkpoint(guest, self._turn)
             elif end.ending not in (Ending.EXITED, Ending.OUTPUT_LIMIT, Ending.HOST_FAILED):
                 end = self._save_output(guest) or end
+            keeps = checkpoint is not None
             return Execution(
                 end=end,
                 reply=reply,
                 stdout=guest.captures[0].taken(),
                 stderr=guest.captures[1].taken(),
-                fuel_consumed=guest.fuel_consumed(),
+                fuel_consumed=fuel if keeps else guest.fuel_consumed(),
                 memory_bytes=guest.memory_bytes(),
                 cpu_seconds=time.thread_time() - cpu_started,
                 wall_seconds=time.monotonic() - started,
                 snapshot=snapshot,
+                checkpoint=checkpoint,
+                attached=self._turn is not None and self._turn.resting is not None,
             )
         finally:
             self._guest = None
-            if self._prepared is None:
+            if self._turn is not None:
+                if not keeps:
+                    self._turn.close()
+            elif self._prepared is None:
                 guest.close()
+
+    def _begin(self) -> Guest:
+        turn = self._turn
+        if turn is not None and turn.attached is not None:
+            turn.attached.guest.renew(self._surroundings)
+            return turn.attached.guest
+        guest = self._prepared or prepare(self._code, self._image)
+        try:
+            guest.begin(self._surroundings)
+            if turn is not None and turn.resting is not None:
+                turn.attached = Attached(guest, self._image, turn.resting, turn.written)
+            self._name_slots(guest)
+        except BaseException:
+            guest.close()
+            raise
+        return guest
+
+    def _name_slots(self, guest: Guest) -> None:
+        slots = self._image.layout.slots
+        for at, path in zip(slots, self._guest_paths, strict=False):
+            name = path.strip("/").encode() + b"\0"
+            if self._turn is None or guest.read(at, len(name)) != name:
+                guest.write(at, name)
+        if self._turn is not None:
+            # The session may have been saved where more was granted.
+            for at in slots[len(self._guest_paths) :]:
+                name = self._image.read(at, self._image.layout.slot_bytes)
+                if guest.read(at, len(name)) != name:
+                    guest.write(at, name)
 
     def _call(self, guest: Guest, request: bytes) -> End:
         layout = self._image.layout
@@ -161,14 +226,13 @@ class Run:
             # Nothing is counted for it yet: the first write asks.
             guest.set_global("wasihost:disk_left", "i64", 0)
             guest.set_global("wasihost:files_left", "i32", 0)
-        for at, path in zip(layout.slots, self._guest_paths, strict=False):
-            guest.write(at, path.strip("/").encode() + b"\0")
         fits = MAILBOX_BODY + len(request) <= MAILBOX_BYTES
         if fits:
             guest.write(layout.mailbox + MAILBOX_BODY, request)
-        if not fits or self._snapshot_into is not None:
+        calls = self._surroundings.calls
+        if not fits or self._snapshot_into is not None or calls is not None:
             counts = self._snapshot_into is not None
-            guest.doorbell = _doorbell(b"" if fits else request, layout.mailbox, counts_entropy=counts)
+            guest.doorbell = Doorbell(layout.mailbox, b"" if fits else request, counts_entropy=counts, calls=calls)
         guest.write(layout.mailbox, struct.pack("<5I", 0, len(request), 0, 0, 0))
         if guest.must_stop() and guest.stop is not None:
             return guest.stop.end()
@@ -183,12 +247,35 @@ class Run:
             return guest.stop.end(), None
         return End(Ending.RETURNED), snapshot
 
-    def _reply(self, guest: Guest) -> bytes:
+    def _take_checkpoint(self, guest: Guest, turn: Turn) -> tuple[End, Checkpoint | None]:
+        """Store what the turn changed. When it comes to nothing, the guest is as if it had been stopped in its turn."""
+        files, attached = b"", turn.attached
+        if attached is None:
+            return End(Ending.HOST_FAILED, "the guest of a session was lost"), None
+        if guest.get_global(OPEN_COUNT):
+            layout = self._image.layout
+            request = len(LIST_FILES).to_bytes(4, "little") + LIST_FILES
+            guest.write(layout.mailbox + MAILBOX_BODY, request)
+            guest.write(layout.mailbox, struct.pack("<5I", 0, len(request), 0, 0, 0))
+            end = guest.call_table(layout.entry_index, layout.entry, 0, 0, 0)
+            if end.ending is not Ending.RETURNED:
+                return end, None
+            try:
+                files = self._reply(guest, MAX_FILES_BYTES)
+            except (GuestMemoryError, ValueError) as error:
+                return End(Ending.CRASHED, str(error)), None
+        checkpoint = attached.checkpoint(files)
+        if checkpoint is None:
+            guest.must_stop()
+            return (guest.stop or CANCELLED).end(), None
+        return End(Ending.RETURNED), checkpoint
+
+    def _reply(self, guest: Guest, most: int) -> bytes:
         size, address = struct.unpack("<2I", guest.read(self._image.layout.mailbox + 12, 8))
         if not size:
             raise ValueError("the interpreter came back without a reply")
-        if size > self._reply_bytes:
-            raise ValueError(f"the interpreter's reply is longer than {self._reply_bytes} bytes")
+        if size > most:
+            raise ValueError(f"the interpreter's reply is longer than {most} bytes")
         return guest.read(address, size)
 
     def _save_output(self, guest: Guest) -> End | None:
@@ -213,18 +300,3 @@ class Run:
         except BaseException as error:  # a callback's, and treated as everywhere else
             return host_failed(error).end()
         return None
-
-
-def _doorbell(request: bytes, mailbox: int, *, counts_entropy: bool) -> Callable[[Guest], None]:
-    """Return what answers the harness: with the request, when it is too long for the mailbox, or with a count."""
-
-    def answer(guest: Guest) -> None:
-        command = guest.read_u32(mailbox)
-        if command == COMMAND_FETCH and request:
-            guest.write(guest.read_u32(mailbox + 8), request)
-            guest.write(mailbox, bytes(4))
-        elif command == COMMAND_ENTROPY and counts_entropy:
-            guest.write(mailbox + ANSWER, struct.pack("<I", guest.get_global(ENTROPY_READS) & 0xFFFFFFFF))
-            guest.write(mailbox, bytes(4))
-
-    return answer

@@ -141,6 +141,17 @@ class Guest:
         Raises:
             EngineError: A granted directory cannot be opened.
         """
+        self.renew(surroundings)
+        check(lib.wasmtime_context_set_wasi(self.context, wasi_config(surroundings)), "cannot set up WASI")
+        self.monotonic_start = time.monotonic_ns()
+
+    def renew(self, surroundings: Surroundings) -> None:
+        """Give the guest of a session the limits of another turn; its directories stay those that it has."""
+        self.stop = self._stop_wanted = None
+        if self._wake is not None:
+            self._wake.clear()
+        self.doorbell = None
+        self.last_output = b""
         self.deadline = time.monotonic() + surroundings.deadline_seconds
         self.output_ends_run = surroundings.output_ends_run
         self.captures = (
@@ -154,8 +165,6 @@ class Guest:
         if self.code.engine.metered:
             fuel = UNLIMITED_FUEL if surroundings.fuel is None else surroundings.fuel
             check(lib.wasmtime_context_set_fuel(self.context, fuel), "cannot set fuel")
-        check(lib.wasmtime_context_set_wasi(self.context, wasi_config(surroundings)), "cannot set up WASI")
-        self.monotonic_start = time.monotonic_ns()
 
     # -- what the instance exports ------------------------------------------------------------------------------
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 SLOTS: Final = 16
 """Preopen slots of an image: directories that one run can be granted."""
+_READ: Final = 1
 _READ_WRITE: Final = 3
+_SHARED: Final = 1
+_FAILED: Final = 2**64 - 1
 _PRIVATE_FIXED: Final = 0x12
 _CAN_MAP: Final = os.name == "posix" and os.uname().sysname == "Linux"
 
@@ -31,6 +34,44 @@ def _libc_mmap() -> Any:  # noqa: ANN401 - a foreign function of ctypes
 
 
 _mmap: Final = _libc_mmap() if _CAN_MAP else None
+
+
+def map_private(address: int, size: int, descriptor: int, offset: int) -> None:
+    """Put a part of a file over memory of this process, copy-on-write.
+
+    Raises:
+        EngineError: The system cannot.
+    """
+    if _mmap is None or _mmap(address, size, _READ_WRITE, _PRIVATE_FIXED, descriptor, offset) != address:
+        raise EngineError(f"cannot map memory: {os.strerror(ctypes.get_errno())}")
+
+
+class View:
+    """A file mapped as it is, to compare with or to write into; its size must not change.
+
+    Raises:
+        EngineError: The system cannot map it.
+    """
+
+    __slots__ = ("__weakref__", "_finalizer", "address", "size")
+
+    def __init__(self, descriptor: int, *, writable: bool) -> None:
+        self.size = os.fstat(descriptor).st_size
+        protection = _READ_WRITE if writable else _READ
+        address = None if _mmap is None else _mmap(None, self.size, protection, _SHARED, descriptor, 0)
+        if address is None or address == _FAILED:
+            raise EngineError(f"cannot map memory: {os.strerror(ctypes.get_errno())}")
+        self.address = int(address)
+        self._finalizer = weakref.finalize(self, _unmap, self.address, self.size)
+        self._finalizer.atexit = False
+
+    def close(self) -> None:
+        """Give the addresses back."""
+        self._finalizer()
+
+
+def _unmap(address: int, size: int) -> None:
+    ctypes.CDLL(None).munmap(ctypes.c_void_p(address), ctypes.c_size_t(size))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +122,7 @@ class MappedImage:
         layout: What lies where in it.
     """
 
-    __slots__ = ("__weakref__", "_copy", "_descriptor", "_finalizer", "layout")
+    __slots__ = ("__weakref__", "_copy", "_descriptor", "_finalizer", "_view", "layout")
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self.layout = layout
@@ -89,6 +130,7 @@ class MappedImage:
         self._finalizer = weakref.finalize(self, os.close, self._descriptor)
         self._finalizer.atexit = False
         self._copy: bytes | None = None
+        self._view: View | None = None
         if os.fstat(self._descriptor).st_size != layout.memory_bytes:
             self.close()
             raise EngineError("the image file has not the size that its description says")
@@ -113,6 +155,26 @@ class MappedImage:
             guest.write(0, self._copy)
         for name, kind, value in self.layout.globals:
             guest.set_global(name, kind, value)
+
+    def view(self) -> View:
+        """Return the file mapped as it is, for comparisons.
+
+        Raises:
+            EngineError: The system cannot map it.
+        """
+        if self._view is None:
+            self._view = View(self._descriptor, writable=False)
+        return self._view
+
+    def read(self, address: int, size: int) -> bytes:
+        """Return what the image holds.
+
+        Raises:
+            EngineError: The system cannot map it.
+        """
+        if not 0 <= address <= address + size <= self.layout.memory_bytes:
+            raise EngineError("the image has no such memory")
+        return ctypes.string_at(self.view().address + address, size)
 
     def close(self) -> None:
         """Close the file; guests that were made from it keep their memory."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wasihost.engine.doorbell import HostCalls
     from wasihost.engine.instance import Guest
 
 
@@ -43,6 +44,7 @@ class Surroundings:
         host_calls: Calls that are answered by the host's own code; more end the run.
         disk: Asked whenever the guest is about to store more than was counted for it: (guest, bytes, entries) ->
             whether it may. None where nothing is writable.
+        calls: Functions of the host that the guest may call; None without any.
         on_stdout: Called with each piece of standard output.
         on_stderr: Called with each piece of standard error.
     """
@@ -59,5 +61,6 @@ class Surroundings:
     open_files: int = 256
     host_calls: int = 2**62
     disk: Callable[[Guest, int, int], bool] | None = None
+    calls: HostCalls | None = None
     on_stdout: Callable[[bytes], object] | None = None
     on_stderr: Callable[[bytes], object] | None = None

@@ -6,12 +6,15 @@
 #
 # The mailbox is a fixed array of bytes whose address the host knows (all numbers u32, little endian):
 #    0  command to the host, rung by the doorbell: 0 none, 1 write the request to [8], 2 look at the output buffer,
-#       3 (while an image is made) write to [20] how often entropy was read
+#       3 (while an image is made) write to [20] how often entropy was read; calls of functions of the host
+#       (functions.py): 4 make the call of [4] bytes at [8], 5 begin it under the ticket [20], 6 wait [4] milliseconds
+#       (2**32 - 1: for ever) for the reply to one that was begun, 7 write a reply too long for the mailbox to [8]
 #    4  length of the request            8  address for a request that is too long for the mailbox
-#   12  length of the reply, 0 = none   16  address of the reply         20  a number that was asked for
+#   12  length of the reply, 0 = none   16  address of the reply         20  a number that was asked for, or a ticket
+#   24  length of the reply to a call, which stands at 64 when it fits
 #   64  the request, or the reply, when it fits
 # A request is: u32 length of the header, header (JSON), source. A reply is: the same with the value (JSON) as body.
-# ruff: noqa: ARG001, ARG004, PLW0603 - hooks take what Python passes, and the state of the one run is global
+# ruff: noqa: ARG004, F821, PLW0603 - hooks take what Python passes, and the state of the one run is global
 import array
 import ast
 import atexit
@@ -37,6 +40,7 @@ NAME_CHARACTERS = 1024
 MESSAGE_CHARACTERS = 64 * 1024
 TRACEBACK_CHARACTERS = 256 * 1024
 MAX_DENIALS = 16
+SESSION_KINDS = ("turn", "plugin turn", "complete", "status", "files")  # see notebook.py
 OURS = "<wasihost>"
 SITE_ADVICE = (
     ". Site initialization is disabled, did you forget to add the site-packages directory to sys.path or to enable"
@@ -50,8 +54,25 @@ keep = []  # a long reply must stay where it is until the host has read it
 main = sys.modules["__main__"]
 main_module_attributes = {}
 loads = json.loads
-encode_value = json.JSONEncoder(allow_nan=False).encode
-encode_reply = json.JSONEncoder().encode
+
+
+def make_encoder(allow_nan):
+    """Return `json.JSONEncoder(allow_nan=...).encode`, without what that does anew at each call."""
+    usual = json.JSONEncoder(allow_nan=allow_nan, check_circular=False)
+    make = json.encoder.c_make_encoder
+    if make is None:
+        return usual.encode
+    # What contains itself ends by the limit on recursion, like what is nested too deep.
+    encoder = make(None, usual.default, json.encoder.encode_basestring_ascii, None, ": ", ", ", False, False, allow_nan)
+
+    def encode(value):
+        return "".join(encoder(value, 0))
+
+    return encode
+
+
+encode_value = make_encoder(False)
+encode_reply = make_encoder(True)
 bell, clock = time.clock_getres, time.CLOCK_REALTIME
 future_flags = 0
 missing = {}  # module -> message: what the slice leaves out
@@ -86,9 +107,9 @@ def take_request():
     return loads(raw[4:cut]), raw[cut:]
 
 
-def give_reply(header, value):
+def give_reply(header, *parts):
     head = encode_reply(header).encode()
-    raw = len(head).to_bytes(4, "little") + head + value
+    raw = b"".join((len(head).to_bytes(4, "little"), head, *parts))
     if len(raw) <= MAILBOX_BYTES - BODY:
         box[BODY : BODY + len(raw)] = raw
         address = mailbox.buffer_info()[0] + BODY
@@ -103,24 +124,33 @@ def give_reply(header, value):
 
 
 def entry():
+    global watching
     header = {"exit_code": 1}
     value = b""
+    request = {"kind": ""}
     try:
         try:
             request, source = take_request()
             if request["kind"] == "image":
                 give_reply(*make_image(request, source))
                 return
+            if request["kind"] in SESSION_KINDS:
+                header, parts = session(request, source)
+                watching = False
+                give_reply(header, *parts)
+                return
             prepare(request)
             header["exit_code"], value = perform(request, source, header)
         except BaseException as error:
             del reserve[:]
             header["exit_code"] = ended_by(error, header)
+            if request["kind"] == "plugin":  # it left without an answer, whatever its status
+                header["exit_code"] = header["exit_code"] or 1
+                value = encode_value(plugin_step).encode()
         finish(header)
     except BaseException:
         header = {"exit_code": header.get("exit_code") or 1, "broken": True}
         value = b""
-    global watching
     watching = False
     if denials:
         header["denials"] = denials
@@ -140,6 +170,8 @@ def prepare(request):
     sys.argv[:] = request["argv"]
     sys.orig_argv[:] = ["python", *request["argv"]]
     sys.path.insert(0, request["path"])
+    if "functions" in request:
+        install_functions(request["functions"])
     for name, text in request["env"].items():
         os.environ[name] = text
     if request["stream"]:
@@ -158,6 +190,8 @@ def perform(request, source, header):
         except SystemExit as stop:
             return exit_code_of(stop), b""
         return 0, b""
+    if request["kind"] == "plugin":
+        return 0, perform_call(request, source, header)  # see plugins.py
     name = request["name"]
     if request["file"]:
         namespace["__file__"] = name
@@ -586,14 +620,19 @@ def note_denied_variable(error):
 
 
 class MissingFinder:
-    """Says of modules outside the slice that they are not there, instead of letting their code trap."""
+    """Says of modules outside the slice that they are not there, instead of letting their code trap.
+
+    And of functions of the host that they were not granted.
+    """
 
     @staticmethod
     def find_spec(name, path=None, target=None):
         message = missing.get(name)
         if message is not None:
             raise ModuleNotFoundError(message, name=name)
-        return
+        if (name == "host" and path is None) or (host_module is not None and name.startswith("host.")):
+            return find_host(name, path)
+        return None
 
 
 def open_stdout():
@@ -640,6 +679,7 @@ def adapt_asyncio():
         return original(self, timeout)
 
     selector.select = select
+    adapt_selector(selector)
 
 
 def adapt_makedirs():
@@ -673,13 +713,12 @@ def import_modules(names):
 
 def boot(modules, required, setup, missing_modules):
     """Make the interpreter ready and tell the host where everything is; does not return on a command build."""
-    global own_stdout, future_flags, unraisable_args
+    global own_stdout, future_flags, unraisable_args, own_libraries
     import __future__
 
     sys.dont_write_bytecode = True
     missing.update(missing_modules)
-    if missing:
-        sys.meta_path.insert(0, MissingFinder)
+    sys.meta_path.insert(0, MissingFinder)
     sys.stdout = sys.__stdout__ = own_stdout = open_stdout()
     imported = import_modules(modules)
     adapt_asyncio()
@@ -698,6 +737,7 @@ def boot(modules, required, setup, missing_modules):
     sys.executable = sys.executable or "python"
     if sys.path and sys.path[0] == "":
         del sys.path[0]
+    own_libraries = tuple(sys.path)
     main_module_attributes.update(
         __name__="__main__",
         __doc__=None,
@@ -727,10 +767,34 @@ def boot(modules, required, setup, missing_modules):
     # Room in the heap, so that a small program does not have to grow the memory.
     del [bytearray(1 << 20) for _ in range(2)][:]
     gc.collect()
+    if sys.version_info >= (3, 12):  # those before know no immortal objects
+        marks = mark_objects(gc.get_objects())
+        told["marks"] = [marks.buffer_info()[0], len(marks), id(None)]
     gc.freeze()
     os.write(1, b"BOOT " + encode_reply(told).encode() + b"\n")
     word(0, 0)
     bell(clock)
+
+
+def mark_objects(waiting):
+    """Return an array with a bit for every four bytes of memory, set where an object begins.
+
+    The host makes these immortal, so that their reference counts are not written any more: what a run does not write
+    need not be copied for it.
+    """
+    marks = array.array("B", [0]) * ((max(map(id, waiting)) >> 5) + 4096)
+    code = type(mark_objects.__code__)
+    while waiting:
+        thing = waiting.pop()
+        at = id(thing) >> 2
+        if at >> 3 >= len(marks) or marks[at >> 3] & 1 << (at & 7):
+            continue
+        marks[at >> 3] |= 1 << (at & 7)
+        waiting += gc.get_referents(thing)
+        if type(thing) is code:  # what it says that it refers to, without what it makes when it is asked
+            waiting += (thing.co_consts, thing.co_names, thing.co_name, thing.co_qualname, thing.co_filename)
+            waiting += (thing.co_linetable, thing.co_exceptiontable)
+    return marks
 
 
 def markers():
@@ -761,6 +825,7 @@ def warm_up():
         request = {"kind": "code", "name": "<string>", "file": False, "inputs": {}, "value_bytes": 0}
         perform(request, source, header)
         main.__dict__.clear()
+    warm_up_session()
     watching = False
     try:
         perform(request, b"def f():\n    1 / 0\nf()\n", {})

@@ -19,8 +19,8 @@ from wasihost.engine.mapping import SLOTS, Layout, OutputBuffer
 from wasihost.engine.snapshot import OPEN_COUNT
 from wasihost.engine.surroundings import Directory, Surroundings
 from wasihost.errors import UnfreezableRuntimeError
+from wasihost.image.note import HARNESS
 
-HARNESS: Final = Path(__file__).parent.parent / "guest" / "harness.py"
 SLOT_BYTES: Final = 122
 """Room for a guest path in a slot, with its NUL."""
 BOOT_SECONDS: Final = 600.0
@@ -28,6 +28,11 @@ BOOT_OUTPUT_BYTES: Final = 1 << 20
 VECTORCALL_OFFSET_AT: Final = 28
 """Offset of `tp_vectorcall_offset` in PyTypeObject on wasm32, the same in CPython 3.11 to 3.15."""
 CALIBRATE: Final = 2
+LEAST_IMMORTAL: Final = 1 << 29
+"""CPython on 32 bits: no count of references gets there by counting."""
+IMMORTAL: Final = 5 << 28
+LARGEST_COUNT: Final = 1 << 24
+"""What is counted higher is immortal already, or no object."""
 MARKER: Final = b"W" * 301
 
 
@@ -48,7 +53,7 @@ class Frozen:
 
 def harness_source() -> str:
     """Return the text of the harness, which belongs to the identity of every image."""
-    return HARNESS.read_text(encoding="utf-8")
+    return "\n".join(path.read_text(encoding="utf-8") for path in HARNESS)
 
 
 def freeze(
@@ -165,6 +170,7 @@ class _Boot:
         """Serve the doorbell: look at the output buffer, or unwind a command build whose boot is done."""
         said = self._said(guest)
         if said is not None:
+            self._make_immortal(guest, said)
             if self._layout == "command":
                 guest.stop = Stop(Ending.FROZEN, "")
                 raise GuestStoppedError
@@ -172,6 +178,32 @@ class _Boot:
         # The harness rings with its mailbox's command set; where the mailbox is, it says only at the end. Markers are
         # enough to find the buffer, and the object that points to it is looked up afterwards.
         self._looks.append(ctypes.string_at(guest.memory_address(), guest.memory_bytes()))
+
+    @staticmethod
+    def _make_immortal(guest: Guest, said: bytes) -> None:
+        """Fix the reference counts of the objects that the harness names, while all of them are alive.
+
+        CPython never writes the count of an immortal object, so the pages that hold it stay those of the image.
+        """
+        marks = json.loads(said).get("marks")
+        if marks is None:
+            return
+        address, size, none = marks
+        found = guest.read(address, size)
+        guest.write(address, bytes(size))
+        immortal = guest.read_u32(none)
+        if immortal < LEAST_IMMORTAL:
+            raise UnfreezableRuntimeError("the build's objects are laid out in an unknown way")
+        # None and its like have a larger count than what is made immortal later, from 3.14 on.
+        count = struct.pack("<I", min(immortal, IMMORTAL))
+        memory = guest.memory_address()
+        for start, byte in enumerate(found):
+            if not byte:
+                continue
+            for bit in range(8):
+                at = 32 * start + 4 * bit
+                if byte >> bit & 1 and 0 < guest.read_u32(at) < LARGEST_COUNT:
+                    ctypes.memmove(memory + at, count, 4)
 
     @staticmethod
     def _said(guest: Guest) -> bytes | None:

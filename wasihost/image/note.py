@@ -31,6 +31,11 @@ _VERSION: Final = f"{__version__} {FORMAT} 2"  # the last number stands for what
 MAX_WITNESSES: Final = 64
 """A runtime whose standard library is a tree of files gets no note: checking it would cost more than it saves."""
 _HERE: Final = Path(__file__).parent
+HARNESS: Final = tuple(
+    _HERE.parent / "guest" / name
+    for name in ("harness.py", "displays.py", "values.py", "functions.py", "notebook.py", "ipython.py", "plugins.py")
+)
+"""What runs inside, in the order in which it is executed, in one namespace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +85,7 @@ def write_note(cache: Cache, runtime: str, image: str, engine_key: str, note: No
         library_path(),
         _HERE / "base.py",
         _HERE / "freeze.py",
-        _HERE.parent / "guest" / "harness.py",
+        *HARNESS,
     }
     for host, _ in note.libraries[:1]:
         deciding.update(_files(host))

@@ -13,16 +13,20 @@ if TYPE_CHECKING:
 
 MAILBOX_BYTES: Final = 65536
 """Of the harness; `engine.execute` has it too, which loads Wasmtime (tested to be the same)."""
-_BITS: Final = {"i32": 32, "f32": 32, "i64": 64, "f64": 64}
+_LEAST: Final = {"i32": -(2**31), "f32": -(2**31), "i64": -(2**63), "f64": -(2**63)}
+_BEYOND: Final = {"i32": 2**32, "f32": 2**32, "i64": 2**64, "f64": 2**64}
 
 Global = tuple[str, str, int]
 
 
 def globals_fit(found: Sequence[Global], expected: Sequence[Global]) -> bool:
     """Whether these are the globals of the runtime's code, each with a value of its type."""
-    return [(name, kind) for name, kind, _ in found] == [(name, kind) for name, kind, _ in expected] and all(
-        -(2 ** (_BITS[kind] - 1)) <= value < 2 ** _BITS[kind] for _, kind, value in found
-    )
+    if len(found) != len(expected):
+        return False
+    for (name, kind, value), (known, its_kind, _) in zip(found, expected, strict=True):
+        if name != known or kind != its_kind or not _LEAST[kind] <= value < _BEYOND[kind]:
+            return False
+    return True
 
 
 def with_our_counters(found: Sequence[Global], expected: Sequence[Global]) -> tuple[Global, ...]:

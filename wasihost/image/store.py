@@ -14,7 +14,7 @@ from wasihost.engine.mapping import MappedImage
 from wasihost.engine.surroundings import Directory
 from wasihost.errors import CacheError, EngineError, UnfreezableRuntimeError, UnknownImageError
 from wasihost.image.named import find_named, list_named
-from wasihost.image.note import FORMAT, Note, forget, read_note, write_note
+from wasihost.image.note import FORMAT, HARNESS, Note, forget, read_note, write_note
 from wasihost.image.sound import layout_of, publish, short, sound
 from wasihost.progress import Progress, SilentProgress
 from wasihost.runtime.cache import open_cache
@@ -98,7 +98,7 @@ def image_folder(cache: Cache, runtime: Runtime, name: str = "base") -> Path:
         UnknownImageError: None of that name is.
     """
     here = Path(__file__).parent
-    makers = [here.parent / "guest" / "harness.py", here / "base.py", here / "freeze.py"]
+    makers = [*HARNESS, here / "base.py", here / "freeze.py"]
     recipe = shipped_image(runtime, name)
     identity = "\n".join(
         [

@@ -160,6 +160,8 @@ def _read_head(path: Path, copy: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(copy) as archive:
             info = archive.getinfo(DESCRIPTION)
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise NotImplementedError  # the other ways unpack any amount at a time
             if info.file_size > MAX_DESCRIPTION_BYTES:
                 raise InvalidImageError(f"{path.name} has a description of {info.file_size} bytes")
             with archive.open(info) as file:

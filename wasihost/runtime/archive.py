@@ -223,6 +223,12 @@ def _zip_entries(source: Path) -> Iterator[_Entry]:
 
     with zipfile.ZipFile(source) as archive:
         for info in archive.infolist():
+            # Others are decompressed a whole piece at a time, whatever comes out: 90 kB of LZMA would be gigabytes.
+            if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                raise DownloadError(
+                    f"{source.name} holds {info.filename[:200]!r} in a compression that is not supported; "
+                    "stored and deflated files are"
+                )
             kind = stat.S_IFMT(info.external_attr >> 16)  # 0 when the archive was not made on a Unix
             yield _Entry(
                 source=source,

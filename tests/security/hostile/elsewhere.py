@@ -23,7 +23,13 @@ ELSEWHERE: Final[dict[str, list[tuple[str, str]]]] = {
     ],
     "channel": [
         ("random bytes, random JSON, random members as a reply", "tests/unit/image/test_image_protocol.py"),
+        ("what is shown at a terminal and answered to an editor, in `wasirun repl`",
+         "tests/integration/test_cli_repl.py"),
         ("a listener that runs another program, or closes the sandbox", "tests/security/test_hostile_life.py"),
+        ("random messages, memory and rings of the doorbell where functions of the host are granted",
+         "tests/security/test_hostile_host_calls.py"),
+        ("a plugin that tries all of this in an application, beside plugins that work",
+         "tests/integration/test_markdown_host.py"),
     ],
     "state": [
         ("the whole memory of a guest searched for a secret; the image file", "tests/security/test_hostile_state.py"),

@@ -475,6 +475,45 @@ def test_a_clock_that_stands_still(
         assert seen(copy) == found
 
 
+@pytest.mark.parametrize(("clock", "found"), [(2**62, [("changed", "/data/one")]), (0, [])])
+def test_a_clock_that_stands_still_while_the_original_is_written_to(
+    original: Path, monkeypatch: pytest.MonkeyPatch, clock: int, found: list[tuple[str, str]]
+) -> None:
+    real = copying.state_of
+
+    def coarse(status: os.stat_result) -> copying.State:
+        size, written, _, number = real(status)
+        return size, written, clock, number
+
+    monkeypatch.setattr(copying, "state_of", coarse)
+    monkeypatch.setattr(comparing, "state_of", coarse)
+    with copied(original) as (copy, _):
+        (original / "one").write_bytes(b"0NE")
+        os.utime(original / "one", ns=(OLD, OLD))
+        changes = copy.changes_of_original()
+        assert [(change.kind, change.path) for change in changes.files] == found
+        assert all(change.content == b"0NE" for change in changes.files)
+        assert not copy.is_up_to_date()
+
+
+def test_what_became_of_the_original(original: Path) -> None:
+    with copied(original) as (copy, _):
+        assert copy.changes_of_original() == ((), 0)
+        (original / "one").write_bytes(b"ONE")
+        (original / "two").unlink()
+        (original / "a" / "new").symlink_to("/etc/passwd")
+        os.utime(original / "a" / "three")
+        assert copy.changes_of_original() == (
+            (
+                FileChange(kind="added", path="/data/a/new", size_bytes=11, link_target="/etc/passwd"),
+                FileChange(kind="changed", path="/data/one", size_bytes=3, content=b"ONE"),
+                FileChange(kind="removed", path="/data/two", size_bytes=3),
+            ),
+            0,
+        )
+        assert copy.changes() == ((), 0)
+
+
 def test_an_original_that_changed_meanwhile_cannot_vouch_for_the_copy(original: Path) -> None:
     with copied(original) as (copy, path):
         (original / "one").write_bytes(b"ONE")

@@ -204,8 +204,8 @@ def problem_of(file: Path) -> str:
         ("deadline_seconds = 60", "deadline_seconds = inf",
          "limits.deadline_seconds must be a finite number of seconds, not inf"),
         ("deadline_seconds = 60", "deadline = 60",
-         "limits.deadline is not a limit; there are deadline_seconds, disk_bytes, disk_files, fuel, host_calls, "
-         "memory_bytes, open_files, output_bytes, output_overflow, value_bytes"),
+         "limits.deadline is not a limit; there are deadline_seconds, disk_bytes, disk_files, display_bytes, fuel, "
+         "host_calls, memory_bytes, open_files, output_bytes, output_overflow, value_bytes"),
     ],
 )  # fmt: skip
 def test_problems_name_file_and_field(file: Path, old: str, new: str, problem: str) -> None:

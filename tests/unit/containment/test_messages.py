@@ -17,28 +17,39 @@ TO_WORKER: list[messages.ToWorker] = [
         protocol=1, runtime="r", metered=True, compiled="/c", image="/i", libraries=[("/s", "/lib")],
         memory_bytes=2**28, slots=16,
     ),
-    messages.Configure(grants=[GRANT, GRANT], overlays=None, open_files=1, file_bytes=2**50, memory_bytes=2**32),
+    messages.Configure(grants=[GRANT, GRANT], room=None, open_files=1, file_bytes=2**50, memory_bytes=2**32),
     messages.Execute(
         number=1, request=b"r", stdin=b"\0\xff", stdin_descriptor=False, fuel=None, memory_bytes=2**32,
         deadline_seconds=0.5,
         output_bytes=2**32, output_ends_run=True, streams=False, open_files=2, host_calls=3, disk_bytes=4,
-        disk_files=5, reply_bytes=6, overlays=["/o"], snapshot=True,
+        disk_files=5, reply_bytes=6, brought=[(1, "/o")], snapshot=True, session=None, forget=[],
+        calls=messages.CallsSaid(10, 20, 4, b"no", b"more"),
     ),
+    messages.Execute(
+        number=2, request=b"", stdin=b"", stdin_descriptor=False, fuel=1, memory_bytes=65536, deadline_seconds=1.0,
+        output_bytes=0, output_ends_run=False, streams=True, open_files=0, host_calls=0, disk_bytes=0,
+        disk_files=0, reply_bytes=0, brought=[], snapshot=False,
+        session=messages.SessionSaid(3, messages.AttachSaid(65536, [("g", "i64", -1)], [(1, 2, 0, 3)], 1, 0)),
+        forget=[4, 5], calls=None,
+    ),
+    messages.Answer(number=1, call=2, reply=b"\0\xff"),
 ]  # fmt: skip
 FROM_WORKER: list[messages.FromWorker] = [
     messages.Loaded(protocol=1, version="1.0"),
     messages.Ready(walls=["landlock"], missing=[("seccomp", "not compiled in")]),
     messages.Failed(reason="why"),
     messages.Output(stream=1, data=b"\0\xffdata"),
+    messages.Call(number=1, call=2, message=b"\0\xff"),
     messages.Done(
         number=1, ending="exited", detail="", exit_code=3, reply=None, stdout=(b"x", 1), stderr=None, fuel_consumed=7,
         memory_bytes=8, cpu_seconds=0.25, wall_seconds=0.5, worn=True,
-        snapshot=messages.SnapshotSaid(65536, [("g", "i32", 1)], 0, 2),
+        snapshot=messages.SnapshotSaid(65536, [("g", "i32", 1)], 0, 2), checkpoint=None,
     ),
     messages.Done(
         number=1, ending="returned", detail="d", exit_code=0, reply=b"{}", stdout=None, stderr=(b"", 0),
         fuel_consumed=None,
         memory_bytes=0, cpu_seconds=0.0, wall_seconds=0.0, worn=False, snapshot=None,
+        checkpoint=messages.CheckpointSaid(65536, [("g", "i32", 1)], [(1, 2, 3), (4, 5, 6)], 0, b"\0"),
     ),
 ]  # fmt: skip
 
@@ -65,7 +76,8 @@ def decode(data: bytes) -> None:
         message = messages.decode_from_worker(data)
     except messages.DecodeError:
         return
-    assert type(message) in (messages.Loaded, messages.Ready, messages.Failed, messages.Output, messages.Done)
+    heard = (messages.Loaded, messages.Ready, messages.Failed, messages.Output, messages.Call, messages.Done)
+    assert type(message) in heard
     check(message)
 
 
@@ -75,6 +87,12 @@ def check(message: messages.FromWorker) -> None:
         value = getattr(message, name)
         if isinstance(value, messages.SnapshotSaid):
             assert all(type(number) is int for number in (value.memory_bytes, value.open_files, value.entropy_reads))
+            value = value.globals
+            assert all([type(part) for part in entry] == [str, str, int] for entry in value)
+        if isinstance(value, messages.CheckpointSaid):
+            assert all(type(number) is int for number in (value.memory_bytes, value.open_files))
+            assert type(value.files) is bytes
+            assert all([type(part) for part in entry] == [int, int, int] for entry in value.written)
             value = value.globals
             assert all([type(part) for part in entry] == [str, str, int] for entry in value)
         assert isinstance(value, bool | int | float | str | bytes | list | tuple | None), (name, value)
@@ -124,7 +142,7 @@ SHAPES = st.recursive(
 
 
 @given(
-    st.sampled_from(["loaded", "ready", "failed", "output", "done", "load", "execute", ""]),
+    st.sampled_from(["loaded", "ready", "failed", "output", "call", "done", "load", "execute", "answer", ""]),
     st.lists(SHAPES, max_size=14),
 )
 @settings(max_examples=80, deadline=None)

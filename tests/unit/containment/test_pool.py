@@ -67,7 +67,7 @@ def make(maker: Maker) -> Iterator[Callable[..., Pool]]:
 
     def call(**kwargs: Any) -> Pool:
         given: dict[str, Any] = {
-            "grants": [], "overlays": None, "open_files": 8, "file_bytes": 0, "memory_bytes": 65536, "size": 1,
+            "grants": [], "room": None, "open_files": 8, "file_bytes": 0, "memory_bytes": 65536, "size": 1,
             "launcher": None, "require_walls": frozenset(),
         }  # fmt: skip
         located: Any = Located.__new__(Located)

@@ -51,7 +51,7 @@ def send_raw(data):
 def done(**kwargs):
     fields = dict(number=number, ending="exited", detail="", exit_code=0, reply=None, stdout=None, stderr=None,
                   fuel_consumed=1,
-                  memory_bytes=65536, cpu_seconds=0.5, wall_seconds=0.5, worn=False, snapshot=None)
+                  memory_bytes=65536, cpu_seconds=0.5, wall_seconds=0.5, worn=False, snapshot=None, checkpoint=None)
     return Done(**{**fields, **kwargs})
 def loaded():
     hear()
@@ -65,7 +65,7 @@ LOAD = messages.Load(
     protocol=messages.PROTOCOL, runtime="r", metered=True, compiled="/c", image="/i", libraries=[], slots=16,
     memory_bytes=65536,
 )  # fmt: skip
-CONFIGURE = messages.Configure(grants=[], overlays=None, open_files=8, file_bytes=0, memory_bytes=65536)
+CONFIGURE = messages.Configure(grants=[], room=None, open_files=8, file_bytes=0, memory_bytes=65536)
 OUTPUT_BYTES = 4096
 DEADLINE_SECONDS = 0.4
 LATE_SECONDS = 2.0

@@ -168,7 +168,7 @@ def test_a_request_says_what_it_was_made_of(source: bytes, argv: list[str], path
 
 
 def test_the_host_and_the_harness_agree_on_the_mailbox() -> None:
-    from wasihost.engine import execute
+    from wasihost.engine import doorbell
     from wasihost.image.freeze import CALIBRATE, MARKER, harness_source
 
     text = harness_source()
@@ -178,11 +178,11 @@ def test_the_host_and_the_harness_agree_on_the_mailbox() -> None:
         assert found is not None, name
         return int(found.group(1))
 
-    assert constant("MAILBOX_BYTES") == execute.MAILBOX_BYTES
-    assert constant("BODY") == execute.MAILBOX_BODY
-    commands = f"{execute.COMMAND_FETCH}, {CALIBRATE}, {execute.COMMAND_ENTROPY}"
+    assert constant("MAILBOX_BYTES") == doorbell.MAILBOX_BYTES
+    assert constant("BODY") == doorbell.MAILBOX_BODY
+    commands = f"{doorbell.FETCH}, {CALIBRATE}, {doorbell.ENTROPY}"
     assert f"FETCH, CALIBRATE, ENTROPY = {commands}\n" in text
-    assert f"box[{execute.ANSWER}:{execute.ANSWER + 4}]" in text
+    assert f"box[{doorbell.ANSWER}:{doorbell.ANSWER + 4}]" in text
     assert f"for amount in ({len(MARKER)}, 400):" in text
 
 

@@ -20,7 +20,7 @@ import pytest
 from image_lab import DEMO, make_cache, make_wheel, sha256
 
 from wasihost import Image, Outcome, Sandbox
-from wasihost.engine.execute import MAILBOX_BYTES
+from wasihost.engine.doorbell import MAILBOX_BYTES
 from wasihost.errors import EngineError, InvalidImageError, UnknownImageError, UnusableImageError, WasiHostError
 from wasihost.image import plausible, transfer
 from wasihost.image.named import files_of

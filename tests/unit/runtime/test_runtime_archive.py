@@ -442,3 +442,17 @@ def test_nested_bytes_that_are_no_archive(tmp_path: Path, out: Path) -> None:
     outer, work = nested_in(tmp_path, b"PK\x03\x04 but no more")
     with raises_exactly(DownloadError, "cannot be read as an archive"):
         extract_nested(outer, out, nested(), work=work)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_would_be_decompressed_without_bounds_is_refused(tmp_path: Path, compression: int) -> None:
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", compression) as made:
+        made.writestr("a.bin", DATA)
+    (tmp_path / "out").mkdir()
+    with raises_exactly(DownloadError, "bomb.zip", "'a.bin'", "compression that is not supported"):
+        extract_all(path, tmp_path / "out")
+    assert not any((tmp_path / "out").iterdir())
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("a.bin", DATA)
+    assert extract_all(path, tmp_path / "out").size_bytes == len(DATA)
