@@ -182,7 +182,7 @@ def test_honest_plugins_work_and_the_hostile_one_changes_nothing(place: Path, co
     assert [answer["why"] for (answer,) in failures] == [
         STOPPED + "the run used up its fuel of 5000000000 instructions",
         STOPPED + "unreachable code was reached (code outside the slice traps like this)",
-        "the plugin hostile raised RuntimeError: \ufffd[2Jwalks/dunes.md\ufffdword_counter.on_saved: 0 words "
+        r"the plugin hostile raised RuntimeError: \x1b[2Jwalks/dunes.md\nword_counter.on_saved: 0 words "
         "in on_saved()",
         "the plugin hostile failed 3 times one after the other; resume() lets it go on",
     ]
@@ -291,7 +291,7 @@ SAYINGS = {
         "x" * 160 + "...",
     ],
 }  # fmt: skip
-MESSAGE = "the plugin hostile raised ValueError: \ufffd[2J\ufffdTraceback: the application is broken\ufffd"
+MESSAGE = r"the plugin hostile raised ValueError: \x1b[2J\nTraceback: the application is broken\n"
 FAILURES = {
     "loop": ("PluginLimitError", STOPPED + "the run used up its fuel of 5000000000 instructions"),
     "sleep": ("PluginLimitError", STOPPED + "the run was still going at its deadline of 4 s"),

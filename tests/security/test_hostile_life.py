@@ -202,7 +202,7 @@ def test_run_stopped_before_it_began_sets_nothing_up(monkeypatch: pytest.MonkeyP
 
     with Sandbox(containment="in-process") as sandbox:
         runner = sandbox._runner
-        run = runner._carrier._prepare(runner._job(program_of("1"), runner._opened, []), None)
+        run = runner._carrier._prepare(runner._job(program_of("1"), runner._opened, [], None), None)
         run.cancel()
         monkeypatch.setattr("wasihost.engine.execute.Guest", refuse)
         assert threads.submit_and_wait(lambda: run.execute(b"")).end == CANCELLED.end()

@@ -279,5 +279,6 @@ def _finding_of(result: RunResult, checked: _Checked) -> Finding:
             what = f"they were stopped: {result.detail or result.outcome.value}"
         case _:
             what = "they ended the interpreter that they ran in"
-    hints = hints_on(result, replace(checked.request, limits={}), checked.grants)
+    request = replace(checked.request, limits={})
+    hints = hints_on(result, request, checked.grants, of_what_could_be_granted=True)
     return Finding("tests", "; ".join([what, *hints]), mark=BAD)

@@ -56,10 +56,21 @@ def place_of(result: RunResult | None) -> str:
     return f"{shown_name(found[-1][0])}:{found[-1][1]}" if found else ""
 
 
-def hints_on(result: RunResult, request: PluginRequest, grants: Grants) -> list[str]:
-    """Return what would have let the call go on, a sentence each."""
+def hints_on(
+    result: RunResult, request: PluginRequest, grants: Grants, *, of_what_could_be_granted: bool = False
+) -> list[str]:
+    """Return what would have let the call go on, a sentence each.
+
+    Of what could be granted only, the denials of what the plugin does not ask for are left out: its tests try those on
+    purpose.
+    """
     lacks = lacks_of(request, grants)
-    notes = list(dict.fromkeys(_denial_note(denial, lacks) for denial in result.denials))
+    denials = [
+        denial
+        for denial in result.denials
+        if not of_what_could_be_granted or any(_is_about(lack, denial) for lack in lacks)
+    ]
+    notes = list(dict.fromkeys(_denial_note(denial, lacks) for denial in denials))
     if len(notes) > MAX_DENIALS:
         notes[MAX_DENIALS:] = [f"and {len(notes) - MAX_DENIALS} more that the plugin may not do"]
     return [*notes, *_limit_notes(result, request, grants)]
