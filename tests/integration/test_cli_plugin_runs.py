@@ -236,7 +236,7 @@ def test_an_exception_with_control_characters(plugin: Command, tmp_path: Path) -
         result = plugin("call", path, "go")
         assert result.returncode == 1
         assert result.stderr.splitlines()[-1] == (
-            f"wasirun: the plugin tried raised ValueError: a\\x1b[2J wasirun: all is well {where}"
+            f"wasirun: the plugin tried raised ValueError: a\\x1b[2J\\nwasirun: all is well {where}"
         )
         assert result.stderr.count("Traceback") == 1
     assert "\x1b" not in result.stderr
