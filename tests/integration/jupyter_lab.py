@@ -50,6 +50,7 @@ class Kernel:
     def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
         self.manager = manager
         self.client = client
+        self._begun = ""
 
     def run(self, code: str, **options: Any) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
         """The reply, and what was published meanwhile."""
@@ -65,22 +66,25 @@ class Kernel:
 
     def begin(self, code: str) -> None:
         """Send a cell that prints something, and wait until it does."""
-        self.client.execute(code, stop_on_error=False)
+        self._begun = self.client.execute(code, stop_on_error=False)
         while self.client.get_iopub_msg(timeout=SECONDS)["msg_type"] != "stream":
             continue
 
     def end(self) -> dict[str, Any]:
         """The reply to the cell that was begun, when all was published."""
-        content: dict[str, Any] = self.client.get_shell_msg(timeout=SECONDS)["content"]
+        content = self._reply_to(self._begun)
         while self.client.get_iopub_msg(timeout=SECONDS)["content"].get("execution_state") != "idle":
             continue
         return content
 
     def ask(self, kind: str, *arguments: Any) -> dict[str, Any]:
         """The reply to a question."""
-        asked = getattr(self.client, kind)(*arguments)
-        reply = self.client.get_shell_msg(timeout=SECONDS)
-        assert reply["parent_header"]["msg_id"] == asked
+        return self._reply_to(getattr(self.client, kind)(*arguments))
+
+    def _reply_to(self, asked: str) -> dict[str, Any]:
+        """What was replied to a message. Jupyter asks a kernel that starts slowly more than once if it is there."""
+        while (reply := self.client.get_shell_msg(timeout=SECONDS))["parent_header"]["msg_id"] != asked:
+            assert reply["msg_type"] == "kernel_info_reply"
         content: dict[str, Any] = reply["content"]
         return content
 
