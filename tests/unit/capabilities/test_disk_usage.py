@@ -18,9 +18,10 @@ from wasihost.capabilities.usage import DiskAccount, FolderLimit, UnmeasurableEr
 
 @pytest.fixture(autouse=True)
 def no_descriptor_is_left() -> Iterator[None]:
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = set(os.listdir("/proc/self/fd"))
     yield
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    # What tests before this one left to the garbage collector may go meanwhile.
+    assert set(os.listdir("/proc/self/fd")) <= before
 
 
 @pytest.fixture

@@ -33,10 +33,11 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def no_descriptor_is_left(quiet_host: None) -> Any:
     gc.collect()
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = set(os.listdir("/proc/self/fd"))
     yield
     gc.collect()
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    # What tests before this one left to the garbage collector may go meanwhile.
+    assert set(os.listdir("/proc/self/fd")) <= before
 
 
 def refusal(*grants: Preopen | Scratch, **options: Any) -> str:
