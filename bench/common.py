@@ -65,6 +65,12 @@ def summary(seconds: Collection[float]) -> dict[str, float]:
     }
 
 
+def spread(quartiles: list[float]) -> str:
+    """Show a median with the quartiles around it."""
+    low, middle, high = quartiles
+    return f"{middle:.3f} ({low:.3f} to {high:.3f})"
+
+
 def milliseconds(seconds: Collection[float], share: float) -> float:
     """Return the value below which `share` of all lie, in milliseconds."""
     ordered = sorted(seconds)
@@ -90,16 +96,30 @@ def children(pid: int | None = None) -> dict[int, str]:
     return found
 
 
-def private_bytes(pid: int) -> int | None:
-    """Return the memory that a process shares with nobody; None where it may not be known.
+def memory_of(pid: int) -> dict[str, int] | None:
+    """Return bytes that a process has of the memory; None where it may not be known.
 
+    "Rss" is all of it, "Pss" its share, with pages that several have divided among them, "Private" what is only its own.
     Workers are not dumpable, so only root is told about theirs.
     """
     try:
         lines = (PROC / str(pid) / "smaps_rollup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
-    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Private_"))
+    found = {"Rss": 0, "Pss": 0, "Private": 0}
+    for line in lines[1:]:
+        name, _, rest = line.partition(":")
+        if name in ("Rss", "Pss"):
+            found[name] = int(rest.split()[0]) << 10
+        elif name.startswith("Private_"):
+            found["Private"] += int(rest.split()[0]) << 10
+    return found
+
+
+def private_bytes(pid: int) -> int | None:
+    """Return the memory that a process shares with nobody; None where it may not be known."""
+    found = memory_of(pid)
+    return None if found is None else found["Private"]
 
 
 def resident_bytes() -> int:

@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-from bench.common import MIB, machine, machine_line, table
+from bench.common import MIB, machine, machine_line, spread, table
 from wasihost import FunctionLimits, Limits, Outcome, Sandbox, host_function
 
 CONTAINMENTS = ("in-process", "process")
@@ -139,12 +139,6 @@ def calls(count: int, size: int, pieces: int) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def spread(quartiles: list[float]) -> str:
-    """Show a median with the quartiles around it."""
-    low, middle, high = quartiles
-    return f"{middle:.3f} ({low:.3f} to {high:.3f})"
 
 
 def as_text(report: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ import sys
 import time
 from typing import Any
 
-from bench.common import MIB, PROC, cache_without_images, machine, machine_line, need_linux, summary, table
+from bench.common import MIB, cache_without_images, machine, machine_line, memory_of, need_linux, summary, table
 from wasihost import Image, Limits, Outcome, RunResult, Sandbox
 from wasihost.image.store import locate
 
@@ -151,7 +151,7 @@ def weight(count: int) -> dict[str, Any]:
             made.append(sandbox)
         time.sleep(0.5)  # the next guests are being prepared
         # Users have no use for either.
-        rows = [_memory(pid) for sandbox in made for pid in sandbox._runner.pids()]  # noqa: SLF001
+        rows = [memory_of(pid) for sandbox in made for pid in sandbox._runner.pids()]  # noqa: SLF001
         file_bytes = made[0]._runner.least_memory_bytes  # noqa: SLF001
     if any(row is None for row in rows):
         return {"sandboxes": count, "known": False}
@@ -164,21 +164,6 @@ def weight(count: int) -> dict[str, Any]:
         "proportional_mib": round(sum(row["Pss"] for row in known) / MIB, 1),
         "private_each_mib": round(statistics.median(row["Private"] for row in known) / MIB, 1),
     }
-
-
-def _memory(pid: int) -> dict[str, int] | None:
-    try:
-        lines = (PROC / str(pid) / "smaps_rollup").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    found = {"Rss": 0, "Pss": 0, "Private": 0}
-    for line in lines[1:]:
-        name, _, rest = line.partition(":")
-        if name in ("Rss", "Pss"):
-            found[name] = int(rest.split()[0]) << 10
-        elif name.startswith("Private_"):
-            found["Private"] += int(rest.split()[0]) << 10
-    return found
 
 
 # -- printing ---------------------------------------------------------------------------------------------------------

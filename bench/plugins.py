@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.common import PROC, children, machine, machine_line, need_linux, table
+from bench.common import children, machine, machine_line, memory_of, need_linux, spread, table
 from wasihost import Plugin, Plugins
 from wasihost.plugins.scaffold import scaffold
 
@@ -180,31 +181,17 @@ def load_many(folder: Path, containment: Any) -> dict[str, Any]:
 
 def weigh() -> list[int | None]:
     """Return the share of memory in bytes of this process and of each below it; None where it may not be known."""
-    weights = [share("self")]
-    waiting = [*children()]
+    weights = []
+    waiting = [os.getpid()]
     while waiting:
         pid = waiting.pop()
-        weights.append(share(str(pid)))
+        memory = memory_of(pid)
+        weights.append(None if memory is None else memory["Pss"])
         waiting += children(pid)
     return weights
 
 
-def share(pid: str) -> int | None:
-    """Return what a process has of the memory, with pages that several share divided among them."""
-    try:
-        lines = (PROC / pid / "smaps_rollup").read_text(encoding="utf-8").splitlines()
-    except OSError:  # workers are not dumpable, so only root is told about theirs
-        return None
-    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
-
-
 # -- the report -------------------------------------------------------------------------------------------------------
-
-
-def spread(quartiles: list[float]) -> str:
-    """Show a median with the quartiles around it."""
-    low, middle, high = quartiles
-    return f"{middle:.3f} ({low:.3f} to {high:.3f})"
 
 
 def as_text(report: dict[str, Any]) -> str:

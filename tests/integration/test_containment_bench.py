@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bench_lab import bench
 
 from bench import containment
 from wasihost import Sandbox
@@ -22,18 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc"
 def report() -> dict[str, Any]:
     with Sandbox():
         pass
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.containment", "--quick", "--repeats", "2", "--json"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    return json.loads(bench("bench.containment", "--repeats", "2", "--json"))  # type: ignore[no-any-return]
 
 
 def test_both_containments_are_compared(report: dict[str, Any]) -> None:

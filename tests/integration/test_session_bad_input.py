@@ -327,9 +327,12 @@ def fell_over(result: RunResult, runtime: str) -> bool:
 
 
 def test_a_turn_that_leaves_no_memory_for_another_is_undone(session: Session, runtime: str) -> None:
-    if fell_over(session.run(FILL), runtime):
+    first = session.run(FILL)
+    if fell_over(first, runtime):
+        assert first.rolled_back
         check_next(session)
         return
+    assert first.error is None
     assert session.run("len(pieces)").value is not None or runtime == "cpython-3.15"
     result = session.run(FILL.replace("pieces", "more"))
     if not fell_over(result, runtime):

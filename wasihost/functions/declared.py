@@ -21,27 +21,11 @@ from wasihost.functions.binding import (
 from wasihost.functions.foreign import write_foreign
 from wasihost.functions.mistakes import ArgumentsError, ReplyError
 from wasihost.functions.schema import MismatchError, Schema
-from wasihost.functions.schema_node import Node
+from wasihost.functions.schema_node import PYTHON_TYPES, Node
 from wasihost.functions.wire import NATIVE
 
 MAX_PARAMETERS: Final = 255
 MAX_MESSAGE_CHARACTERS: Final = 1000
-_PYTHON: Final = {
-    "null": "None",
-    "boolean": "bool",
-    "integer": "int",
-    "number": "float",
-    "string": "str",
-    "array": "list",
-    "object": "dict",
-    "binary": "bytes",
-    "date-time": "datetime",
-    "date": "date",
-    "time": "time",
-    "duration": "timedelta",
-    "decimal": "Decimal",
-    "uuid": "UUID",
-}
 _TEXT_DEPTH: Final = 4
 """How far a type is written out. A schema may contain itself."""
 
@@ -172,7 +156,7 @@ def text_of_node(node: Node, depth: int = 0) -> str:
         return "Any" if "Any" in texts or len(texts) > _TEXT_DEPTH else " | ".join(dict.fromkeys(texts))
     if node.kinds is None:
         return "Any"
-    kinds = [kind for kind in _PYTHON if kind in node.kinds and not (kind == "integer" and "number" in node.kinds)]
+    kinds = [kind for kind in PYTHON_TYPES if kind in node.kinds and not (kind == "integer" and "number" in node.kinds)]
     # None comes last, as people write it.
     return " | ".join(_text_of_kind(node, kind, depth) for kind in sorted(kinds, key=lambda kind: kind == "null"))
 
@@ -184,4 +168,4 @@ def _text_of_kind(node: Node, kind: str, depth: int) -> str:
         extra = node.additional
         alone = isinstance(extra, Node) and not node.properties
         return f"dict[str, {text_of_node(extra, depth + 1) if alone and isinstance(extra, Node) else 'Any'}]"
-    return _PYTHON[kind] if kind != "array" else "list[Any]"
+    return PYTHON_TYPES[kind] if kind != "array" else "list[Any]"

@@ -47,6 +47,23 @@ WORDS: Final = {
     "decimal": "a Decimal",
     "uuid": "a UUID",
 }
+PYTHON_TYPES: Final = {
+    "null": "None",
+    "boolean": "bool",
+    "integer": "int",
+    "number": "float",
+    "string": "str",
+    "array": "list",
+    "object": "dict",
+    "binary": "bytes",
+    "date-time": "datetime",
+    "date": "date",
+    "time": "time",
+    "duration": "timedelta",
+    "decimal": "Decimal",
+    "uuid": "UUID",
+}
+"""How their types are called in Python."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, NotRequired, Required, TypeVa
 import msgspec
 
 from wasihost.functions.foreign import is_model
-from wasihost.functions.schema_node import Node
+from wasihost.functions.schema_node import PYTHON_TYPES, Node
 from wasihost.functions.stub_names import StubNames
 
 _LITERALS: Final = (str, int, bool, type(None))
@@ -34,20 +34,6 @@ _SIMPLE: Final = {
     "timedelta": "timedelta",
     "Decimal": "Decimal",
     "UUID": "UUID",
-}
-_OF_KIND: Final = {
-    "null": "None",
-    "boolean": "bool",
-    "integer": "int",
-    "number": "float",
-    "string": "str",
-    "binary": "bytes",
-    "date-time": "datetime",
-    "date": "date",
-    "time": "time",
-    "duration": "timedelta",
-    "decimal": "Decimal",
-    "uuid": "UUID",
 }
 _MAX_DEPTH: Final = 20
 _MAX_LITERALS: Final = 100
@@ -161,7 +147,7 @@ class StubTypes:
             inner = self._any() if node.items is None else self.of_node(node.items, wanted, depth + 1)
             return f"{self._names.use('list')}[{inner}]"
         if kind != "object":
-            return self._names.use(_OF_KIND[kind])
+            return self._names.use(PYTHON_TYPES[kind])
         if not node.properties:
             inner = (
                 self.of_node(node.additional, wanted, depth + 1) if isinstance(node.additional, Node) else self._any()

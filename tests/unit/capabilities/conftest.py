@@ -6,6 +6,7 @@ with it, so the folder is plain again when the parent removes it.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -62,6 +63,26 @@ def run_child(code: str, folder: Path, user: int, *prefix: str) -> Any:
     )
     assert child.returncode == 0, child.stderr
     return json.loads(child.stdout.splitlines()[-1])
+
+
+def descriptors() -> list[str]:
+    return sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208 - descriptors, for which pathlib has no words
+
+
+@pytest.fixture(scope="module")
+def nothing_of_others_is_left() -> None:
+    """What tests of other modules left to the garbage collector is gone, so that it does not go during one of these."""
+    gc.collect()
+
+
+@pytest.fixture
+def no_descriptor_is_left(quiet_host: None, nothing_of_others_is_left: None) -> Iterator[None]:
+    """The test closes each descriptor that it opens, and none of anybody else."""
+    before = descriptors()
+    yield
+    if descriptors() != before:
+        gc.collect()
+    assert descriptors() == before
 
 
 @pytest.fixture

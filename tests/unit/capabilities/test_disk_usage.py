@@ -15,13 +15,7 @@ from wasihost.capabilities import usage
 from wasihost.capabilities.scratch import remove_scratch_folder
 from wasihost.capabilities.usage import DiskAccount, FolderLimit, UnmeasurableError, Usage, measure
 
-
-@pytest.fixture(autouse=True)
-def no_descriptor_is_left() -> Iterator[None]:
-    before = set(os.listdir("/proc/self/fd"))
-    yield
-    # What tests before this one left to the garbage collector may go meanwhile.
-    assert set(os.listdir("/proc/self/fd")) <= before
+pytestmark = pytest.mark.usefixtures("no_descriptor_is_left")
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 # Names are bytes and descriptors here.
-# ruff: noqa: PTH105, PTH109, PTH123, PTH208
+# ruff: noqa: PTH105, PTH109, PTH123
 
 from __future__ import annotations
 
@@ -34,12 +34,7 @@ while True:
 """
 
 
-@pytest.fixture(autouse=True)
-def no_descriptor_is_left() -> Iterator[None]:
-    before = set(os.listdir("/proc/self/fd"))
-    yield
-    # What tests before this one left to the garbage collector may go meanwhile.
-    assert set(os.listdir("/proc/self/fd")) <= before
+pytestmark = pytest.mark.usefixtures("no_descriptor_is_left")
 
 
 @pytest.fixture

@@ -24,12 +24,7 @@ from wasihost.result import FileChange
 OLD = 1_500_000_000_123_456_789
 
 
-@pytest.fixture(autouse=True)
-def no_descriptor_is_left() -> Iterator[None]:
-    before = set(os.listdir("/proc/self/fd"))
-    yield
-    # What tests before this one left to the garbage collector may go meanwhile.
-    assert set(os.listdir("/proc/self/fd")) <= before
+pytestmark = pytest.mark.usefixtures("no_descriptor_is_left")
 
 
 @pytest.fixture(autouse=True)
@@ -457,11 +452,8 @@ def test_times_that_were_set_back_hide_nothing(original: Path) -> None:
             assert seen(copy) == [("changed", "/data/one")]
 
 
-@pytest.mark.parametrize(("clock", "found"), [(2**62, [("changed", "/data/one")]), (0, [])])
-def test_a_clock_that_stands_still(
-    original: Path, monkeypatch: pytest.MonkeyPatch, clock: int, found: list[tuple[str, str]]
-) -> None:
-    """A time of change is believed only if it is older than the copy."""
+def stop_clock(monkeypatch: pytest.MonkeyPatch, clock: int) -> None:
+    """Let all files have been changed at one time, however often they are."""
     real = copying.state_of
 
     def coarse(status: os.stat_result) -> copying.State:
@@ -470,6 +462,14 @@ def test_a_clock_that_stands_still(
 
     monkeypatch.setattr(copying, "state_of", coarse)
     monkeypatch.setattr(comparing, "state_of", coarse)
+
+
+@pytest.mark.parametrize(("clock", "found"), [(2**62, [("changed", "/data/one")]), (0, [])])
+def test_a_clock_that_stands_still(
+    original: Path, monkeypatch: pytest.MonkeyPatch, clock: int, found: list[tuple[str, str]]
+) -> None:
+    """A time of change is believed only if it is older than the copy."""
+    stop_clock(monkeypatch, clock)
     with copied(original) as (copy, path):
         (path / "one").write_bytes(b"0NE")
         os.utime(path / "one", ns=(OLD, OLD))
@@ -480,14 +480,7 @@ def test_a_clock_that_stands_still(
 def test_a_clock_that_stands_still_while_the_original_is_written_to(
     original: Path, monkeypatch: pytest.MonkeyPatch, clock: int, found: list[tuple[str, str]]
 ) -> None:
-    real = copying.state_of
-
-    def coarse(status: os.stat_result) -> copying.State:
-        size, written, _, number = real(status)
-        return size, written, clock, number
-
-    monkeypatch.setattr(copying, "state_of", coarse)
-    monkeypatch.setattr(comparing, "state_of", coarse)
+    stop_clock(monkeypatch, clock)
     with copied(original) as (copy, _):
         (original / "one").write_bytes(b"0NE")
         os.utime(original / "one", ns=(OLD, OLD))

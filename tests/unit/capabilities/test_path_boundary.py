@@ -30,14 +30,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(autouse=True)
-def no_descriptor_is_left(quiet_host: None) -> Any:
-    gc.collect()
-    before = set(os.listdir("/proc/self/fd"))
-    yield
-    gc.collect()
-    # What tests before this one left to the garbage collector may go meanwhile.
-    assert set(os.listdir("/proc/self/fd")) <= before
+pytestmark = pytest.mark.usefixtures("no_descriptor_is_left")
 
 
 def refusal(*grants: Preopen | Scratch, **options: Any) -> str:

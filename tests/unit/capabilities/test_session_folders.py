@@ -23,14 +23,7 @@ from wasihost.capabilities.written import file_time_ns, written_since
 from wasihost.errors import ClosedError, InvalidPreopenError
 from wasihost.result import FileChange
 
-
-@pytest.fixture(autouse=True)
-def no_descriptor_is_left() -> Iterator[None]:
-    before = set(os.listdir("/proc/self/fd"))
-    yield
-    gc.collect()
-    # What tests before this one left to the garbage collector may go meanwhile.
-    assert set(os.listdir("/proc/self/fd")) <= before
+pytestmark = pytest.mark.usefixtures("no_descriptor_is_left")
 
 
 @pytest.fixture(autouse=True)
