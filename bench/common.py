@@ -99,7 +99,7 @@ def children(pid: int | None = None) -> dict[int, str]:
 def memory_of(pid: int) -> dict[str, int] | None:
     """Return bytes that a process has of the memory; None where it may not be known.
 
-    "Rss" is all of it, "Pss" its share, with pages that several have divided among them, "Private" what is only its own.
+    "Rss" is all of it, "Pss" its share, with pages that several have divided among them, "Private" what is its own.
     Workers are not dumpable, so only root is told about theirs.
     """
     try:

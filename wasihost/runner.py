@@ -374,8 +374,6 @@ class Runner:
             path, first = "/", "-m"
         elif source.kind == "plugin":
             path, first = name, name
-        grants = [(entry.guest, entry.writable or entry.overlay) for entry in opened.entries]
-        grants += [(library.guest, False) for library in self._libraries]
         return Request(
             kind=source.kind,
             source=source.text,
@@ -385,7 +383,7 @@ class Runner:
             path=path,
             env=program.env,
             inputs=program.inputs,
-            grants=grants,
+            grants=self.grants(),
             stream=program.on_stdout is not None,
             value_bytes=program.limits.value_bytes,
             functions="" if program.functions is None else program.functions.told,

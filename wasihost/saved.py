@@ -6,6 +6,7 @@ here: a file that was made up gives a guest that misbehaves, which is what guest
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import hashlib
 import json
@@ -23,7 +24,7 @@ from wasihost.capabilities.granted_files import Folder, GrantedFiles
 from wasihost.engine.layers import PAGE_BYTES, Extent, SessionMemory
 from wasihost.errors import ConfigError, InvalidLimitsError, InvalidSessionError, UnusableSessionError
 from wasihost.image.plausible import globals_fit, with_our_counters
-from wasihost.image.protocol import MAX_OPEN_FILES_TOLD, read_files
+from wasihost.image.protocol import MAX_OPEN_FILES_TOLD, encodable, read_files
 from wasihost.image.sound import sound
 from wasihost.limits import WASM_PAGE_BYTES
 from wasihost.runtime.manifest import is_inner_path
@@ -78,7 +79,7 @@ def _save(runner: Runner, state: State, path: str) -> None:
                     for data in _data_of(memory, extents):
                         digest.update(data)
                         pages.write(data)
-                folders = _save_folders(archive, state.folders)
+                folders, left_out = _save_folders(archive, state.folders)
                 head = {
                     "format": FORMAT,
                     "runtime": runner.setup.runtime,
@@ -93,7 +94,7 @@ def _save(runner: Runner, state: State, path: str) -> None:
                     "started": state.started,
                     "files": [list(entry) for entry in state.files],
                     "unnamed": state.unnamed,
-                    "lost": list(state.lost),
+                    "lost": [*state.lost, *left_out][-MAX_LOST_FILES:],
                     "folders": folders,
                     "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 }
@@ -140,26 +141,31 @@ def _lend(folder: Folder) -> Callable[[], contextlib.AbstractContextManager[Sequ
     return lambda: contextlib.nullcontext([folder])
 
 
-def _save_folders(archive: zipfile.ZipFile, folders: SessionFolders) -> list[dict[str, Any]]:
+def _save_folders(archive: zipfile.ZipFile, folders: SessionFolders) -> tuple[list[dict[str, Any]], list[str]]:
+    """Write the session's own files; return what they are, and guest paths of those that were left out."""
     told = []
+    left_out: collections.deque[str] = collections.deque(maxlen=MAX_LOST_FILES)
     for number, (guest, is_overlay, files) in enumerate(_own_folders(folders)):
         paths: list[str] = []
-        for path in _walk(files, "/"):
+        for path, is_sound in _walk(files, "/"):
+            if not is_sound:
+                left_out.append(encodable(guest.rstrip("/") + path))
+                continue
             archive.writestr(f"{FOLDERS}/{number}/{len(paths)}", files.read(path, max_bytes=MAX_FILE_BYTES))
             paths.append(path[1:])
         told.append({"guest": guest, "overlay": is_overlay, "files": paths})
-    return told
+    return told, [*left_out]
 
 
-def _walk(files: GrantedFiles, path: str) -> Iterator[str]:
-    """Yield the paths of regular files, but for those with names that no archive should hold."""
+def _walk(files: GrantedFiles, path: str) -> Iterator[tuple[str, bool]]:
+    """Yield the paths of regular files, and False for what has a name that no archive should hold, folders as well."""
     for entry in files.list(path):
         if not is_inner_path(entry.path[1:]):
-            continue
-        if entry.kind == "folder":
+            yield entry.path, False
+        elif entry.kind == "folder":
             yield from _walk(files, entry.path)
         elif entry.kind == "file":
-            yield entry.path
+            yield entry.path, True
 
 
 # -- loading ----------------------------------------------------------------------------------------------------------

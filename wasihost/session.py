@@ -22,7 +22,7 @@ from wasihost.engine.ending import End, Ending
 from wasihost.errors import ClosedError, ConfigError, InvalidLimitsError, InvalidSourceError
 from wasihost.fair_lock import FairLock, Ticket
 from wasihost.image.plausible import globals_fit, with_our_counters
-from wasihost.image.protocol import MAX_DISPLAYS, OpenFile, TurnReply, TurnRequest, decode_files
+from wasihost.image.protocol import MAX_DISPLAYS, OpenFile, TurnReply, TurnRequest, decode_files, encodable
 from wasihost.limits import UNMETERED, Limits
 from wasihost.result import Outcome, RunResult
 from wasihost.source import read_source
@@ -275,7 +275,7 @@ class Session:
         said = self._ask("complete", text, cursor)
         match said:
             case [int(start), list(names)] if 0 <= start <= cursor and type(start) is int:
-                return Completions(start, tuple(_printable(name) for name in names if isinstance(name, str)))
+                return Completions(start, tuple(encodable(name) for name in names if isinstance(name, str)))
         return Completions(cursor, ())
 
     def is_complete(self, text: str) -> Completeness:
@@ -286,7 +286,7 @@ class Session:
         """
         match self._ask("status", text, 0):
             case [("complete" | "incomplete" | "invalid") as status, str(indent)]:
-                return Completeness(status, _printable(indent))
+                return Completeness(status, encodable(indent))
         return Completeness("complete", "")
 
     # -- files --------------------------------------------------------------------------------------------------------
@@ -304,7 +304,8 @@ class Session:
         """Guest paths of files that the guest had open and that could not be opened again.
 
         That can be in another process, after a turn was undone, or after a fork. What was opened by number (`os.open`)
-        has no path.
+        has no path. In a loaded session these are also files of its own folders that could not be saved, because of a
+        backslash, a control character, no UTF-8 or more than 1,024 characters in their paths.
         """
         return self._state.lost
 
@@ -719,7 +720,7 @@ class Session:
             start=None if state.started else ([""], self._env),
             renew=state.renews,
             files=state.files,
-            grants=self._runner.grants(),
+            grants=self._runner.grants() if state.renews or not state.started else (),
             stream=streams,
             value_bytes=asked.limits.value_bytes,
             display_bytes=asked.limits.display_bytes,
@@ -777,11 +778,6 @@ class _Asked:
     def is_turn(self) -> bool:
         """Whether it is one, and no question."""
         return self.kind in ("turn", "plugin turn")
-
-
-def _printable(said: str) -> str:
-    """Lone surrogates cannot be printed or encoded: replace them."""
-    return said.encode("utf-8", "replace").decode()
 
 
 def new_session(

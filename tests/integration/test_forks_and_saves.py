@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 import subprocess
 import sys
@@ -213,6 +214,30 @@ def test_open_files_of_a_saved_session(sandbox: Sandbox, tmp_path: Path) -> None
         assert again.run("u.write('TWO')\nu.flush()\nopen('/tmp/text').read()").value == "one\nTWO\nthree\n"
         assert again.lost_files == ("/tmp/gone", "(1 opened by number)")
         assert again.run("gone.closed").value is True
+
+
+def test_files_that_no_archive_should_hold(sandbox: Sandbox, tmp_path: Path) -> None:
+    with sandbox.session() as session:
+        session.run("import os\nfor name in ('plain', 'a\\\\b', 'x\\ty'):\n    open('/tmp/' + name, 'w').write(name)")
+        session.run("os.mkdir('/tmp/in\\\\side')\nopen('/tmp/in\\\\side/c', 'w').close()")
+        assert len(session.files.list("/tmp")) == 4
+        session.save(tmp_path / "saved")
+        assert session.lost_files == ()
+    with Session.load(tmp_path / "saved", sandbox=sandbox) as again:
+        assert [entry.path for entry in again.files.list("/tmp")] == ["/tmp/plain"]
+        assert again.files.read("/tmp/plain") == b"plain"
+        assert sorted(again.lost_files) == ["/tmp/a\\b", "/tmp/in\\side", "/tmp/x\ty"]
+
+
+def test_saving_from_asyncio(sandbox: Sandbox, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with sandbox.session() as session:
+            await session.arun("x = 41")
+            await session.asave(tmp_path / "saved")
+        async with await Session.aload(tmp_path / "saved", sandbox=sandbox) as again:
+            assert (await again.arun("x + 1")).value == 42
+
+    asyncio.run(main())
 
 
 def test_a_failed_save_leaves_nothing(sandbox: Sandbox, tmp_path: Path) -> None:

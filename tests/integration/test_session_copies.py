@@ -99,6 +99,15 @@ def test_copies_have_random_numbers_of_their_own(stack: contextlib.ExitStack, tm
     assert len({copy.run("hash('text')").value for copy in copies}) == 1
 
 
+def test_copies_have_random_numbers_of_numpy_of_their_own(stack: contextlib.ExitStack) -> None:
+    sandbox = stack.enter_context(Sandbox(runtime="cpython-3.15-sci", image="data", workers=1))
+    session = sandbox.session()
+    session.run("import numpy\nnumpy.random.seed(7)\nown = numpy.random.RandomState(7)")
+    copies = [session, *[session.fork() for _ in range(2)]]
+    assert len({copy.run("float(numpy.random.rand())").value for copy in copies}) == len(copies)
+    assert len({copy.run("float(own.rand())").value for copy in copies}) == 1
+
+
 # -- files that are open -----------------------------------------------------------------------------------------------
 
 OPEN = """

@@ -181,4 +181,8 @@ def size_text(size: float) -> str:
 
 def _parts(text: str) -> tuple[float | None, str]:
     found = _NUMBER.fullmatch(text.strip())
-    return (float(found.group(1)), found.group(2).lower()) if found else (None, "")
+    if not found:
+        return None, ""
+    number = found.group(1)
+    # A whole number stays what it is, also where a float would not hold all of it.
+    return (float(number) if "." in number else int(number)), found.group(2).lower()

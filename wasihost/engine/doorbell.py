@@ -24,10 +24,7 @@ CALL: Final = 4
 START: Final = 5
 WAIT: Final = 6
 TAKE: Final = 7
-_SIZE: Final = 4
-_ADDRESS: Final = 8
 ANSWER: Final = 20
-LENGTH: Final = 24
 FOR_EVER: Final = 2**32 - 1
 MAX_WAIT_SECONDS: Final = 2**31
 

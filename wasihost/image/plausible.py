@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from wasihost.engine.doorbell import MAILBOX_BYTES
 from wasihost.engine.snapshot import OWN_GLOBALS
 
 if TYPE_CHECKING:
@@ -11,8 +12,6 @@ if TYPE_CHECKING:
 
     from wasihost.engine.mapping import Layout
 
-MAILBOX_BYTES: Final = 65536
-"""Of the harness; `engine.execute` has it too, which loads Wasmtime (tested to be the same)."""
 _LEAST: Final = {"i32": -(2**31), "f32": -(2**31), "i64": -(2**63), "f64": -(2**63)}
 _BEYOND: Final = {"i32": 2**32, "f32": 2**32, "i64": 2**64, "f64": 2**64}
 

@@ -219,10 +219,12 @@ def read_image_reply(said: object) -> ImageReply:
     entropy = told.get("entropy")
     failed = told.get("failed")
     return ImageReply(
-        failed=_text(failed) if isinstance(failed, str) else "",
-        imported=tuple(_text(name) for name in imported if isinstance(name, str)) if isinstance(imported, list) else (),
+        failed=encodable(failed) if isinstance(failed, str) else "",
+        imported=tuple(encodable(name) for name in imported if isinstance(name, str))
+        if isinstance(imported, list)
+        else (),
         entropy=tuple(
-            (_text(note[0]), note[1])
+            (encodable(note[0]), note[1])
             for note in (entropy if isinstance(entropy, list) else ())
             if isinstance(note, list) and len(note) == 2 and isinstance(note[0], str) and type(note[1]) is int
         ),
@@ -306,10 +308,10 @@ def decode_turn_reply(raw: bytes, *, value_bytes: int, display_bytes: int) -> Tu
     lost = head.get("lost")
     return TurnReply(
         reply=replace(reply, value=value),
-        text=None if text is None else _text(text[:MAX_TEXT_CHARACTERS]),
+        text=None if text is None else encodable(text[:MAX_TEXT_CHARACTERS]),
         displays=_displays(body[length:]),
         displays_omitted=omitted,
-        lost=tuple(_text(path[:4096]) for path in lost[:MAX_OPEN_FILES_TOLD] if isinstance(path, str))
+        lost=tuple(encodable(path[:4096]) for path in lost[:MAX_OPEN_FILES_TOLD] if isinstance(path, str))
         if isinstance(lost, list)
         else (),
     )
@@ -333,20 +335,19 @@ def _bundle(said: object) -> dict[str, Any]:
             except (TypeError, ValueError):
                 continue
         elif mime == "application/json" or (mime.startswith("application/") and mime.endswith("+json")):
-            bundle[_text(mime)] = data
+            bundle[encodable(mime)] = data
         elif isinstance(data, str):
-            bundle[_text(mime)] = _text(data)
+            bundle[encodable(mime)] = encodable(data)
     return bundle
 
 
 def decode_files(raw: bytes) -> tuple[OpenFile, ...]:
     """Read what the harness says of open files; what makes no sense is left out."""
     try:
-        size = int.from_bytes(raw[:4], "little")
-        said = _json(raw[4 : 4 + size])
-    except (ValueError, _TooLongError):
+        head = _head(raw)
+    except ValueError:
         return ()
-    return read_files(said.get("files") if isinstance(said, dict) else None)
+    return read_files(head.get("files"))
 
 
 def read_files(said: object) -> tuple[OpenFile, ...]:
@@ -358,7 +359,7 @@ def read_files(said: object) -> tuple[OpenFile, ...]:
             if not isinstance(path, str) or not isinstance(mode, str) or len(path) > 4096 or len(mode) > 8:
                 continue
             if type(number) is int and type(offset) is int and 0 <= number < 2**31 and 0 <= offset < 2**63:
-                found.append(OpenFile(number, _text(path), _text(mode), offset))
+                found.append(OpenFile(number, encodable(path), encodable(mode), offset))
     return tuple(found)
 
 
@@ -406,7 +407,7 @@ def _error(said: object) -> GuestError | None:
         return None
     if not isinstance(said, list) or len(said) != 3 or not all(isinstance(part, str) for part in said):
         raise ValueError("the interpreter's reply makes no sense")
-    return GuestError(type=_text(said[0]), message=_text(said[1]), traceback=_text(said[2]))
+    return GuestError(type=encodable(said[0]), message=encodable(said[1]), traceback=encodable(said[2]))
 
 
 def _denials(said: object) -> tuple[Denial, ...]:
@@ -415,10 +416,10 @@ def _denials(said: object) -> tuple[Denial, ...]:
         if len(found) < MAX_DENIALS and isinstance(item, list) and len(item) == 2:
             kind, target = item
             if isinstance(kind, str) and kind in DENIAL_KINDS and isinstance(target, str):
-                found.append(Denial(kind=kind, target=_text(target)))
+                found.append(Denial(kind=kind, target=encodable(target)))
     return tuple(found)
 
 
-def _text(said: str) -> str:
+def encodable(said: str) -> str:
     """Lone surrogates cannot be printed or encoded: replace them."""
     return said.encode("utf-8", "replace").decode()

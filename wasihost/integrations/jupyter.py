@@ -18,7 +18,6 @@ from wasihost.integrations.harmless import PICTURES, PLAIN, as_it_is, harmless
 from wasihost.integrations.jupyter_words import (
     UNDONE,
     Failure,
-    encodable,
     ends_with_semicolon,
     failure_of,
     inspect,
@@ -310,7 +309,7 @@ class SandboxKernel(Kernel):
             found = await asyncio.to_thread(guest.complete, code, cursor)
         return {
             "status": "ok",
-            "matches": [encodable(name) for name in found.names],
+            "matches": list(found.names),
             "cursor_start": found.start,
             "cursor_end": cursor,
             "metadata": {},
@@ -323,7 +322,7 @@ class SandboxKernel(Kernel):
             status, indent = await asyncio.to_thread(guest.is_complete, code)
         except (errors.WasiHostError, OSError):
             return {"status": "unknown"}
-        return {"status": status, "indent": encodable(indent)} if status == "incomplete" else {"status": status}
+        return {"status": status, "indent": indent} if status == "incomplete" else {"status": status}
 
     async def do_inspect(
         self, code: str, cursor_pos: int, detail_level: int = 0, omit_sections: Iterable[str] = ()

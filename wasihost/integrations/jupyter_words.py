@@ -165,11 +165,6 @@ def inspect(guest: Session, name: str) -> str:
     return "" if result.rolled_back else result.stdout.rstrip()
 
 
-def encodable(text: str) -> str:
-    """Return a text of the guest as a message can hold it: without halves of surrogate pairs."""
-    return text.encode("utf-8", "replace").decode()
-
-
 def language_of(runtime: str) -> dict[str, object]:
     """Return what front ends want to know of Python; the name of a runtime tells its version."""
     version = re.search(r"3(?:\.\d+)?", runtime)

@@ -31,7 +31,9 @@ def test_sizes(text: str, size: int) -> None:
     assert values.size_bytes(text, "--memory") == size
 
 
-@pytest.mark.parametrize(("text", "count"), [("1", 1), ("5G", 5 * 10**9), ("2.5k", 2500), ("1T", 10**12)])
+@pytest.mark.parametrize(
+    ("text", "count"), [("1", 1), ("5G", 5 * 10**9), ("2.5k", 2500), ("1T", 10**12), ("9007199254740993", 2**53 + 1)]
+)
 def test_fuel(text: str, count: int) -> None:
     assert values.fuel(text, "--fuel") == count
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from wasihost import Outcome, RunResult
 from wasihost.cli.repl.harmless import Harmless, harmless
-from wasihost.cli.repl.telling import named_types, undone
+from wasihost.cli.repl.screen import Screen
+from wasihost.cli.repl.telling import named_types, tell_values, undone
 
 ANSWERED = re.compile("\x1b(?!\\[[0-9;]*[A-HJKSTdfm])|[\x00-\x06\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]")
 """Anything but text, ends of lines, tabulators, backspace, bell, and the sequences that are let through."""
@@ -69,6 +70,22 @@ def test_a_line_that_asks_is_shown_at_once() -> None:
 )
 def test_what_is_no_plain_text_is_named(bundle: dict[str, object], named: str) -> None:
     assert named_types(bundle) == named or (named == "more]" and named_types(bundle).endswith("; 2 more]"))
+
+
+@pytest.mark.parametrize(
+    ("displays", "shown"),
+    [
+        ([], "<A>\n"),
+        ([{"text/plain": "<A>"}], "<A>\n"),
+        ([{"text/plain": "own text"}], "own text\n"),
+        ([{"text/plain": "shown before"}, {"text/plain": "<A>"}], "shown before\n<A>\n"),
+    ],
+)
+def test_the_value_is_shown_once(
+    displays: list[dict[str, object]], shown: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tell_values(RunResult(outcome=Outcome.EXITED, text="<A>", displays=tuple(displays)), Screen())
+    assert capfd.readouterr() == (shown, "")
 
 
 @pytest.mark.parametrize("outcome", Outcome)

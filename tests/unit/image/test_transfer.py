@@ -20,9 +20,8 @@ import pytest
 from image_lab import DEMO, make_cache, make_wheel, sha256
 
 from wasihost import Image, Outcome, Sandbox
-from wasihost.engine.doorbell import MAILBOX_BYTES
 from wasihost.errors import EngineError, InvalidImageError, UnknownImageError, UnusableImageError, WasiHostError
-from wasihost.image import plausible, transfer
+from wasihost.image import transfer
 from wasihost.image.named import files_of
 from wasihost.image.transfer import DESCRIPTION, MEMORY, _read_head
 
@@ -157,10 +156,6 @@ def test_a_failed_export_leaves_what_was_there(image: Image, tmp_path: Path, mon
     assert path.read_bytes() == b"before"
     with pytest.raises(FileNotFoundError):
         image.export(tmp_path / "none" / "x")
-
-
-def test_the_mailbox_has_one_size() -> None:
-    assert plausible.MAILBOX_BYTES == MAILBOX_BYTES
 
 
 # -- the file ---------------------------------------------------------------------------------------------------------

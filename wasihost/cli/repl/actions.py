@@ -103,10 +103,7 @@ class Actions:
         path = read_path(order._replace(rest=rest.strip()) if replaces else order)
         if not replaces and os.path.lexists(path) and os.path.realpath(path) not in self._known:
             raise ConfigError(f"there is a file {shown_name(path)}: %save --replace {shown_name(path)} writes over it")
-        try:
-            self._sessions.current.save(path)
-        except OSError as error:  # it may name the file that was to be renamed in the end
-            raise OSError(error.errno, error.strerror or str(error), path) from None
+        self._sessions.current.save(path)
         self._known.add(os.path.realpath(path))
         self._screen.answer(f"session {self._sessions.number} is in {shown_name(path)}, {size_text(_file_bytes(path))}")
 

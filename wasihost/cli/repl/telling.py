@@ -11,6 +11,7 @@ from wasihost.cli.arguments import Line
 from wasihost.cli.notes import changes_on, notes_on
 from wasihost.cli.text import shown_name
 from wasihost.cli.values import size_text
+from wasihost.integrations.jupyter_words import position_of_value
 from wasihost.result import Outcome
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ def tell(
         screen.say(note)
     if lost:
         more = f" and {len(lost) - MAX_LOST} more" if len(lost) > MAX_LOST else ""
-        screen.say(f"files that were open are not any more: {', '.join(map(shown_name, lost[:MAX_LOST]))}{more}")
+        screen.say(
+            f"files that are not open, or not there, any more: {', '.join(map(shown_name, lost[:MAX_LOST]))}{more}"
+        )
 
 
 def undone(result: RunResult) -> str:
@@ -85,9 +88,9 @@ def undone(result: RunResult) -> str:
 
 def tell_values(result: RunResult, screen: Screen) -> None:
     """Print the repr of the last value, and what was shown, in the order in which it was."""
-    own = _place_of_value(result)
-    for place, bundle in enumerate(result.displays):
-        text = result.text if place == own else bundle.get(PLAIN)
+    own = position_of_value(result)
+    for bundle in result.displays:
+        text = bundle.get(PLAIN)
         named = named_types(bundle)
         # What has no text of its own has its types in brackets instead.
         if isinstance(text, str) and text != f"<{', '.join(mime for mime in bundle if mime != PLAIN) or 'nothing'}>":
@@ -106,14 +109,6 @@ def named_types(bundle: Mapping[str, Any]) -> str:
     if len(types) > MAX_TYPES:
         types[MAX_TYPES:] = [f"{len(types) - MAX_TYPES} more"]
     return f"[{'; '.join(types)}]" if types else ""
-
-
-def _place_of_value(result: RunResult) -> int | None:
-    """Return which bundle is that of the last expression: the last with its text; figures may follow."""
-    if result.text is None:
-        return None
-    places = [place for place, bundle in enumerate(result.displays) if bundle.get(PLAIN) == result.text]
-    return places[-1] if places else None
 
 
 def _size(data: object) -> int:
