@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wasihost.functions.reading import decode
 from wasihost.functions.writing import encode_value
+from wasihost.plugins.manifest import PLUGIN_GUEST
 
 if TYPE_CHECKING:
     from wasihost.plugins.package import PluginPackage
 
-PLUGIN_FOLDER: Final = "/plugin"
-"""Where a plugin's files are inside."""
-STEPS: Final = frozenset({"import", "setup", "export", "call", "result", "teardown"})
 MAX_TOLD: Final = 10_000
 """Parameters of exports that are believed."""
 _ABOUT: Final = frozenset({"plugin.toml", "README.md", "LICENSE", "LICENSE.txt", "CHANGELOG.md"})
@@ -48,23 +46,20 @@ class Bundle:
     Args:
         package: The plugin.
         code: What `Checked.code` said; none before.
-        with_tests: Whether its tests are among them.
     """
 
-    def __init__(
-        self, package: PluginPackage, *, code: Mapping[str, bytes] | None = None, with_tests: bool = False
-    ) -> None:
+    def __init__(self, package: PluginPackage, *, code: Mapping[str, bytes] | None = None) -> None:
         self._entry = package.manifest.entry
         self._kept = package.manifest.state == "kept"
         text = bytearray()
         modules: dict[str, list[object]] = {}
-        for name, (file, is_package, source) in sorted(modules_of(package.files, with_tests=with_tests).items()):
+        for name, (file, is_package, source) in sorted(modules_of(package.files).items()):
             compiled = (code or {}).get(name, b"")
             start = len(text)
             text += source
             middle = len(text)
             text += compiled
-            modules[name] = [f"{PLUGIN_FOLDER}/{file}", int(is_package), start, middle, middle, len(text)]
+            modules[name] = [f"{PLUGIN_GUEST}/{file}", int(is_package), start, middle, middle, len(text)]
         self._text = bytes(text)
         self._modules = json.dumps(modules)
 
@@ -85,13 +80,13 @@ class Bundle:
         return said, text + encode_value([order, *details])
 
 
-def modules_of(files: Mapping[str, bytes], *, with_tests: bool) -> dict[str, tuple[str, bool, bytes]]:
+def modules_of(files: Mapping[str, bytes]) -> dict[str, tuple[str, bool, bytes]]:
     """Return the modules among a plugin's files: name -> path, whether it is a package, source."""
     found: dict[str, tuple[str, bool, bytes]] = {}
     for path, source in files.items():
         *folders, last = path.split("/")
         stem, dot, kind = last.rpartition(".")
-        if kind != "py" or not dot or (not with_tests and is_test(path)):
+        if kind != "py" or not dot or is_test(path):
             continue
         parts = folders if stem == "__init__" else [*folders, stem]
         if parts and all(part.isidentifier() for part in parts):

@@ -15,12 +15,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from wasihost import errors, kept
-from wasihost.bundle import PLUGIN_FOLDER, STEPS, Bundle, has_data, read_checked, read_result
+from wasihost.bundle import Bundle, has_data, read_checked, read_result
 from wasihost.capabilities.preopen import Preopen
 from wasihost.containment.job import Control
-from wasihost.functions.declared import DeclaredShape
 from wasihost.functions.mistakes import ArgumentsError, ReplyError
+from wasihost.plugins.exports import shape_of
 from wasihost.plugins.fields import printable
+from wasihost.plugins.manifest import PLUGIN_GUEST
 from wasihost.plugins.request import Grants, PluginRequest, resolve
 from wasihost.result import Outcome, RunResult
 from wasihost.runner import Program, Runner
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from wasihost.bundle import Checked
     from wasihost.calling import Gate
     from wasihost.concurrency import Listener
+    from wasihost.functions.declared import DeclaredShape
     from wasihost.functions.limits import FunctionLimits
     from wasihost.plugins.declared import Export
     from wasihost.plugins.package import PluginPackage
@@ -52,7 +54,7 @@ ERRORS: Final[Mapping[str, type[errors.PluginCallError]]] = MappingProxyType(
         "teardown": errors.PluginTeardownError,
     }
 )
-"""Which error belongs to the step that a plugin did not come through; every step is here (tested)."""
+"""Which error belongs to the step that a plugin did not come through."""
 _WHERE: Final = MappingProxyType(
     {
         "import": "when it was imported",
@@ -115,7 +117,7 @@ class Loaded:
         self.manifest = package.manifest
         self.request = PluginRequest.of(package)
         self.resolved = resolve(self.request, how.grants)
-        self.shapes = {export.name: _shape_of(export) for export in self.manifest.exports}
+        self.shapes = {export.name: shape_of(export) for export in self.manifest.exports}
         self._how = how
         self._bundle = Bundle(package)
         self._functions = grant_functions(self.resolved.functions, how.function_limits, how.gate)
@@ -140,7 +142,7 @@ class Loaded:
         self._preopens = [*self.resolved.preopens]
         try:
             if has_data(package.files):
-                self._preopens.append(Preopen(self._write(), PLUGIN_FOLDER))
+                self._preopens.append(Preopen(self._write(), PLUGIN_GUEST))
         except BaseException:
             self.close()
             raise
@@ -296,7 +298,7 @@ class Loaded:
             )
         if result.exit_code == 0:
             return result.value
-        step = result.value if isinstance(result.value, str) and result.value in STEPS else "call"
+        step = result.value if isinstance(result.value, str) and result.value in ERRORS else "call"
         where = _WHERE[step].format(f"{name}()" if name else "it")
         if result.error is not None:
             words = f"raised {result.error.type}" + (f": {result.error.message}" if result.error.message else "")
@@ -341,7 +343,7 @@ class Loaded:
                 session.close()
             return result
         program = Program(
-            source=Source(kind="plugin", text=body, name=PLUGIN_FOLDER),
+            source=Source(kind="plugin", text=body, name=PLUGIN_GUEST),
             args=(),
             inputs="{}",
             stdin=b"",
@@ -410,7 +412,3 @@ def _remove(folder: str, owner: int) -> None:
     """At the latest when the process ends; a forked child leaves its parent's folder alone."""
     if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _shape_of(export: Export) -> DeclaredShape:
-    return DeclaredShape(export.name, export.schema, export.returns_said)

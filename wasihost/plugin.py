@@ -21,7 +21,7 @@ from wasihost.containment.job import Control, default_size
 from wasihost.loaded import How, Loaded
 from wasihost.plugins.contents import MAX_PLUGIN_FILES, is_left_out
 from wasihost.plugins.declared import Export, Hook
-from wasihost.plugins.package import PluginPackage, open_installed, open_package
+from wasihost.plugins.package import INSTALLED, PluginPackage, open_any, open_package
 from wasihost.plugins.request import Grants, PluginRequest
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ MAX_FAILURES: Final = 3
 """After so many failed hooks one time after the other a plugin is suspended."""
 
 _log: Final = logging.getLogger("wasihost")
+
+Stamp = tuple[tuple[str, int, int, int], ...]
+"""Names, sizes, times and numbers of files."""
 
 
 class _Waiting:
@@ -107,12 +110,12 @@ class Plugin:
     """
 
     def __init__(
-        self, package: PluginPackage, how: How, *, path: Path | None, hot_reload: bool, max_failures: int
+        self, package: PluginPackage, how: How, *, path: Path | None, stamp: Stamp | None, max_failures: int
     ) -> None:
         self._how = how
         self._path = path
-        self._hot_reload = hot_reload and path is not None
-        self._stamp = _stamp_of(path) if path is not None and self._hot_reload else None
+        self._hot_reload = stamp is not None
+        self._stamp = stamp
         self._lock = threading.Lock()
         self._places: WeakKeyDictionary[AbstractEventLoop, Semaphore] = WeakKeyDictionary()
         """How many calls there may be at a time in a loop."""
@@ -158,7 +161,8 @@ class Plugin:
             own_workers: Run no other plugin in its workers. One without folders shares them otherwise, each call in a
                 fresh interpreter; its own are a start of some 80 ms and 20 MB more.
             hot_reload: Look before each call whether its files have changed, and take the new version over if it can be
-                loaded with the same grants; else the version before goes on, and `reload_error` says why.
+                loaded with the same grants; else the version before goes on, and `reload_error` says why. Only of one
+                that is loaded from a folder, zip or wheel: another one never changes.
             max_failures: After so many failed hooks one time after the other it is suspended.
             progress: Told about downloads and compilations on first use.
             on_run: Called after each call with the function's name and the run, on the thread that made it: for output,
@@ -186,7 +190,7 @@ class Plugin:
         if not isinstance(path, PluginPackage) and not str(path).startswith(INSTALLED):
             place = Path(os.path.abspath(path))  # noqa: PTH100 - the current folder may change, links stay as they are
         stamp = _stamp_of(place) if place is not None and hot_reload else None
-        package = path if isinstance(path, PluginPackage) else _open(path)
+        package = path if isinstance(path, PluginPackage) else open_any(path)
         _check_version(package, version)
         how = How(
             grants=grants or Grants(),
@@ -200,10 +204,7 @@ class Plugin:
             on_stdout=on_stdout,
             on_stderr=on_stderr,
         )
-        plugin = cls(package, how, path=place, hot_reload=hot_reload, max_failures=max_failures)
-        if stamp is not None:
-            plugin._stamp = stamp
-        return plugin
+        return cls(package, how, path=place, stamp=stamp, max_failures=max_failures)
 
     @staticmethod
     def request_of(path: str | os.PathLike[str] | PluginPackage) -> PluginRequest:
@@ -212,7 +213,7 @@ class Plugin:
         Raises:
             InvalidPluginError: It is no plugin, or its manifest is not what it should be.
         """
-        return PluginRequest.of(path if isinstance(path, PluginPackage) else _open(path))
+        return PluginRequest.of(path if isinstance(path, PluginPackage) else open_any(path))
 
     def _checked(self, package: PluginPackage) -> Loaded:
         loaded = Loaded(package, self._how)
@@ -313,23 +314,23 @@ class Plugin:
         *,
         exported: bool = True,
     ) -> Any:  # noqa: ANN401
-        self._look_for_changes()
+        if exported:  # a hook's caller has looked
+            self._look_for_changes()
         loaded = self._loaded
-        name = loaded.manifest.name
-        if exported and function not in loaded.shapes:
-            known = ", ".join(loaded.shapes) or "none at all"
-            raise errors.UnknownExportError(
-                f"the plugin {name} exports no function {function!r:.100}; it exports {known}",
-                plugin=name, function=str(function)[:100],
-            )  # fmt: skip
-        with self._mark(function):
-            while True:
-                try:
+        while True:
+            if exported and function not in loaded.shapes:
+                name, known = loaded.manifest.name, ", ".join(loaded.shapes) or "none at all"
+                raise errors.UnknownExportError(
+                    f"the plugin {name} exports no function {function!r:.100}; it exports {known}",
+                    plugin=name, function=str(function)[:100],
+                )  # fmt: skip
+            try:
+                with self._mark(function):
                     return loaded.call(function, args, kwargs, control=control, loop=loop)
-                except errors.ClosedError:
-                    if self._loaded is loaded:
-                        raise
-                    loaded = self._loaded  # another version was taken over at this moment
+            except errors.ClosedError:
+                if self._loaded is loaded:
+                    raise
+                loaded = self._loaded  # another version was taken over at this moment, maybe with other exports
 
     @contextlib.contextmanager
     def _mark(self, function: str) -> Iterator[None]:
@@ -552,15 +553,6 @@ class Plugin:
         return f"<Plugin {self.name} {self.version}{state}>"
 
 
-INSTALLED: Final = "installed:"
-"""Begins the path of a plugin of an installed distribution."""
-
-
-def _open(path: str | os.PathLike[str]) -> PluginPackage:
-    said = os.fspath(path)
-    return open_installed(said.removeprefix(INSTALLED)) if said.startswith(INSTALLED) else open_package(said)
-
-
 def _check_version(package: PluginPackage, wanted: str | None) -> None:
     if wanted is None:
         return
@@ -575,7 +567,7 @@ def _check_version(package: PluginPackage, wanted: str | None) -> None:
         raise errors.PluginVersionError(f"the plugin {manifest.name} is {manifest.version}, and {wanted} is wanted")
 
 
-def _stamp_of(path: Path) -> tuple[tuple[str, int, int, int], ...]:
+def _stamp_of(path: Path) -> Stamp:
     """What changes when a plugin's files do: names, sizes and times.
 
     Links within are not followed, and more than a plugin may hold is not looked at: neither can be loaded.

@@ -319,6 +319,18 @@ def test_too_little_is_named_with_the_option_that_gives_more(plugin: Command, tm
     assert done(plugin("call", "p", "go", *given, "--files", "20000")) == "1\n"
 
 
+def test_limits_without_an_option_are_named(plugin: Command, tmp_path: Path) -> None:
+    limits = "[limits]\ndisplay_bytes = 900000000\nfuel = 200000000000\nvalue_bytes = 900000000\n"
+    asks(tmp_path / "p", "def go():\n    return 1\n", more=limits)
+    said = refused(plugin("call", "p", "go"))
+    for field in ("display_bytes", "value_bytes"):
+        assert f"the limit {field}=900000000, of which " in said
+    assert said.count("only the program that uses the plugin can grant it, in Python; there is no option for it") == 2
+    assert "--fuel 200000000000 grants it" in said
+    found = plugin("check", "p").stdout
+    assert "the limit value_bytes=900000000" in found and "go()" in found
+
+
 def test_functions_of_the_host_have_no_option(plugin: Command, tmp_path: Path) -> None:
     asks(tmp_path / "p", "from host import search\ndef go():\n    return 1\n", 'kind = "function"\nname = "search"')
     assert refused(plugin("call", "p", "go")) == (

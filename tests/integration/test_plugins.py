@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import logging
 import os
+import re
 import threading
 import time
 import zipfile
@@ -19,6 +20,7 @@ from typing import Any
 import plugin_lab
 import pytest
 
+import wasihost.plugin as plugin_module
 from wasihost import (
     Grants,
     Limits,
@@ -31,9 +33,9 @@ from wasihost import (
     errors,
     host_function,
 )
-from wasihost.bundle import STEPS
 from wasihost.containment.job import default_size
-from wasihost.loaded import ERRORS
+from wasihost.loaded import ERRORS, Loaded
+from wasihost.resources import guest_source
 
 CONTAINMENTS = ("process", "in-process")
 HUMANIZE = "02d0899527760efe18011944f882df4970943b4cdff7b5a0ba7fed43a576ef98"
@@ -89,6 +91,13 @@ def test_a_function_is_called_on_every_runtime(runtime: str, state: str, tmp_pat
         assert plugin.call("count", "b a b", top=1) == {"words": 3, "most": ["a"], "seen": 3}
         seen = {"fresh": 1, "kept": 4}[state]
         assert plugin.functions["count"](top=0, text="x") == {"words": 1, "most": [], "seen": seen}
+
+
+def test_a_default_may_be_a_date(load: Load) -> None:
+    parameters = """parameters = { day = { type = "string", format = "date", default = 2024-02-29 } }\n"""
+    plugin = load("def f(day=None): return [day, type(day).__name__]\n", plugin_lab.exports("f") + parameters)
+    assert plugin.call("f") == [datetime.date(2024, 2, 29), "date"]
+    assert plugin.call("f", datetime.date(2025, 1, 1)) == [datetime.date(2025, 1, 1), "date"]
 
 
 def test_it_tells_what_it_is(load: Load) -> None:
@@ -409,7 +418,8 @@ def test_limits_are_the_lower_ones(load: Load) -> None:
 
 
 def test_every_step_has_an_error() -> None:
-    assert set(ERRORS) == STEPS
+    told = re.findall(r'plugin_step = "(\w+)"', guest_source("plugins.py"))
+    assert len(told) > len(ERRORS) and set(told) == set(ERRORS)
 
 
 @pytest.mark.parametrize(
@@ -700,6 +710,44 @@ def test_a_changed_plugin_is_taken_over(load: Load, state: str) -> None:
     rewritten(path, "def f(): return 5\n", plugin_lab.exports("f"), state=state)
     assert plugin.call("f") == 5
     assert plugin.reload_error is None
+
+
+def test_an_export_that_goes_while_it_is_called(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version that a call goes on with decides whether there is such a function."""
+    code = "def f(): return 1\ndef g(): return 2\n"
+    plugin = load(code, plugin_lab.exports("f", "g"))
+    path, real = plugin._path, Loaded.call
+    assert path is not None
+
+    def overtaken(loaded: Loaded, *args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(Loaded, "call", real)
+        rewritten(path, code, plugin_lab.exports("f"))
+        with ThreadPoolExecutor(1) as other:  # not from within the call
+            assert other.submit(plugin.reload).result() is True
+        return real(loaded, *args, **options)
+
+    monkeypatch.setattr(Loaded, "call", overtaken)
+    with pytest.raises(errors.UnknownExportError, match="exports no function 'g'; it exports f"):
+        plugin.call("g")
+    monkeypatch.setattr(Loaded, "call", overtaken)
+    rewritten(path, code, plugin_lab.exports("f", "g"))
+    assert plugin.reload() is True
+    assert plugin.call("f") == 1
+
+
+def test_files_are_looked_at_once(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Path] = []
+    real = plugin_module._stamp_of
+    monkeypatch.setattr(plugin_module, "_stamp_of", lambda path: (looks.append(path), real(path))[1])
+    hook = "[[hooks]]\nevent = 'saved'\nfunction = 'f'\n"
+    plugin = load("def f(): return 1\n", plugin_lab.exports("f") + hook, hot_reload=True)
+    assert len(looks) == 1
+    assert plugin.call("f") == 1
+    assert len(looks) == 2
+    assert plugin.call_hook("f", (), {}) == 1
+    assert len(looks) == 3
+    assert asyncio.run(plugin.acall_hook("f", (), {})) == 1
+    assert len(looks) == 4
 
 
 def test_a_plugin_is_read_again_when_asked(load: Load) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wasihost.cli import values
+from wasihost.cli.report import print_table
 from wasihost.cli.runtimes import bars
 from wasihost.cli.text import one_line, say_traceback, shell_word, shown_name
 from wasihost.cli.values import size_text
@@ -104,9 +105,7 @@ def list_images() -> None:
             shipped = part.image(name)
             rows.append((name, runtime, "", one_line(shipped.summary) if shipped is not None else ""))
     rows += [_own_row(named) for named in list_named(open_cache())]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for row in rows:
-        click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]).rstrip())
+    print_table(rows)
 
 
 def _own_row(named: NamedImage) -> tuple[str, str, str, str]:

@@ -15,6 +15,7 @@ import click
 
 from wasihost.cli import values
 from wasihost.cli.options import SANDBOX_OPTIONS, sandbox_options
+from wasihost.cli.report import print_table
 from wasihost.cli.runtimes import bars
 from wasihost.cli.text import one_line, shell_word, shown_name
 from wasihost.errors import ConfigError, InvalidGrantError
@@ -115,9 +116,7 @@ def list_kernels() -> None:
         if argv is not None:
             options = argv[argv.index("kernel") + 3 :]
             rows.append((shown_name(name), shown_name(folder), " ".join(map(shell_word, options))))
-    widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    for row in rows:
-        click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[2]]).rstrip())
+    print_table(rows)
 
 
 @jupyter.command()

@@ -228,9 +228,9 @@ def _tests(checked: _Checked) -> Iterator[Finding]:
 def _run_tests(checked: _Checked) -> RunResult:
     """Run them in a sandbox that has what the plugin has, and its files at /plugin to read."""
     from wasihost import Preopen, Sandbox
-    from wasihost.bundle import PLUGIN_FOLDER
     from wasihost.cli.run import made_on_a_thread
     from wasihost.plugin_images import image_with
+    from wasihost.plugins.manifest import PLUGIN_GUEST
     from wasihost.plugins.request import PluginRequest, resolve
     from wasihost.resources import guest_source
     from wasihost.runtime.default import DEFAULT_RUNTIME
@@ -247,7 +247,7 @@ def _run_tests(checked: _Checked) -> RunResult:
             if package.manifest.dependencies:
                 image = image_with(package, runtime=runtime, progress=bars)
             return Sandbox(
-                preopens=[*resolved.preopens, Preopen(folder, PLUGIN_FOLDER)],
+                preopens=[*resolved.preopens, Preopen(folder, PLUGIN_GUEST)],
                 env=resolved.env,
                 limits=checked.grants.limits,
                 runtime=runtime,

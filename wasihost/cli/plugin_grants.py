@@ -52,10 +52,9 @@ def open_plugin(path: str) -> PluginPackage:
     Raises:
         InvalidPluginError: There is none, or it is not what it should be.
     """
-    from wasihost.plugin import INSTALLED
-    from wasihost.plugins.package import open_installed, open_package
+    from wasihost.plugins.package import open_any
 
-    return open_installed(path.removeprefix(INSTALLED)) if path.startswith(INSTALLED) else open_package(path)
+    return open_any(path)
 
 
 def read_plugin_grants(given: dict[str, Any]) -> Grants:
@@ -128,19 +127,21 @@ def _remedy(lack: Lack) -> str:
         case "packages":
             return "--image base is needed for them"
         case "limit":
-            return _limit_option(lack.field, lack.asked) + " grants it"
+            return _limit_remedy(lack.field, lack.asked)
 
 
-def _limit_option(field: str, asked: object) -> str:
+def _limit_remedy(field: str, asked: object) -> str:
     from wasihost.cli.values import LIMITS
     from wasihost.limits import UNMETERED
 
-    option = next(f"--{key.replace('_', '-')}" for key, (name, _) in LIMITS.items() if name == field)
+    option = next((f"--{key.replace('_', '-')}" for key, (name, _) in LIMITS.items() if name == field), None)
+    if option is None:
+        return "only the program that uses the plugin can grant it, in Python; there is no option for it"
     if asked is UNMETERED:
-        return f"{option} unmetered"
+        return f"{option} unmetered grants it"
     if field.endswith("_bytes") and isinstance(asked, int):
-        return f"{option} {_size(asked)}"
-    return f"{option} {asked}"
+        return f"{option} {_size(asked)} grants it"
+    return f"{option} {asked} grants it"
 
 
 def _size(size: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import click
@@ -21,6 +21,13 @@ class Finding(NamedTuple):
     label: str
     text: str
     mark: str = OK
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def print_findings(findings: Iterable[Finding]) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wasihost.cli import statuses
+from wasihost.cli.report import print_table
 from wasihost.cli.text import one_line, shown_name
 from wasihost.cli.values import size_text
 
@@ -35,9 +36,7 @@ def list_runtimes() -> None:
         found = find_runtime(name)
         summary = one_line(found.slice.summary)
         rows.append((name, found.manifest.python_version, state_of(found), _size_of(found), summary))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    for row in rows:
-        click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip())
+    print_table(rows)
 
 
 @runtime.command()

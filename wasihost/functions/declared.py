@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import keyword
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -55,7 +56,9 @@ class DeclaredShape:
         "signature",
     )
 
-    def __init__(self, name: str, parameters: object, returns: object) -> None:
+    def __init__(
+        self, name: str, parameters: object, returns: object, *, defaults: Mapping[str, Any] | None = None
+    ) -> None:
         self._function = name
         try:
             said: Any = copy.deepcopy(parameters)
@@ -67,7 +70,7 @@ class DeclaredShape:
             self.parameters: dict[str, Any] = said
             self.returns: dict[str, Any] | None = result
             self.signature = _signature_of(self.arguments.root)
-            self._defaults = _defaults_of(self.arguments.root)
+            self._defaults = _defaults_of(self.arguments.root) if defaults is None else dict(defaults)
         except (ValueError, RecursionError) as error:
             raise InvalidFunctionError(f"the function {name!r}, {error}") from error
         self._binding = Binding(name, self.signature)

@@ -7,6 +7,8 @@ import re
 from typing import Any, Final
 
 from wasihost.capabilities.preopen import shown
+from wasihost.errors import InvalidFunctionError
+from wasihost.functions.declared import DeclaredShape
 from wasihost.functions.schema import Schema
 from wasihost.plugins.declared import MISSING, Export, Parameter
 from wasihost.plugins.fields import MAX_WHY_CHARACTERS, Fields, printable
@@ -44,7 +46,23 @@ def _export(top: Fields, name: str) -> Export:
         said = export.value("returns")
         returns = _schema(export, "returns", said)
     export.done()
-    return Export(name=name, description=description, parameters=parameters, returns=returns, returns_said=said)
+    read = Export(name=name, description=description, parameters=parameters, returns=returns, returns_said=said)
+    try:
+        shape_of(read)
+    except InvalidFunctionError as error:  # what no parameter has alone
+        export.refuse("parameters", printable(str(error)[:MAX_WHY_CHARACTERS]))
+    return read
+
+
+def shape_of(export: Export) -> DeclaredShape:
+    """Return what checks the arguments and the result of a function.
+
+    Raises:
+        InvalidFunctionError: Its parameters make no schema together.
+    """
+    # Those of the manifest, which may be dates: JSON, in which the schema is said, has texts for them.
+    defaults = {each.name: each.default for each in export.parameters if each.default is not MISSING}
+    return DeclaredShape(export.name, export.schema, export.returns_said, defaults=defaults)
 
 
 def _parameters(export: Fields) -> tuple[Parameter, ...]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS: Final = "wasihost.plugins"
 """The group of entry points under which distributions offer plugins; the value is the package with the manifest."""
+INSTALLED: Final = "installed:"
+"""Begins the path of a plugin of an installed distribution."""
 ARCHIVES: Final = (".zip", ".whl")
 _METADATA: Final = (".dist-info", ".data")
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -109,6 +111,16 @@ def open_package(path: str | os.PathLike[str]) -> PluginPackage:
     if kind == ".whl":
         return _package_of_wheel(files, origin)
     return _package(_without_common_folder(files), origin)
+
+
+def open_any(path: str | os.PathLike[str]) -> PluginPackage:
+    """Read a plugin from its folder, zip or wheel, or with `installed:NAME` from an installed distribution.
+
+    Raises:
+        InvalidPluginError: There is none, or it is not what it should be.
+    """
+    said = os.fspath(path)
+    return open_installed(said.removeprefix(INSTALLED)) if said.startswith(INSTALLED) else open_package(said)
 
 
 def open_installed(installed: str | EntryPoint) -> PluginPackage:

@@ -268,6 +268,18 @@ def test_defaults_that_are_dates() -> None:
     assert "expected a date, got a datetime" in str(error)
 
 
+def test_parameters_that_make_no_schema_together() -> None:
+    """Each of them is sound alone."""
+    large = ", ".join(f'p{n} = {{ type = "null" }}' for n in range(1200))
+    two = ", ".join(f'x{n} = {{ type = "object", properties = {{ {large} }} }}' for n in range(2))
+    error = refused(changed('text = { type = "string" }', two))
+    assert error.field == "exports.count.parameters"
+    assert "the schema is too large, it may have 2000 parts" in str(error)
+    within = '{ "$ref" = "#/$defs/word", "$defs" = { word = { type = "string" } } }'
+    error = refused(changed('text = { type = "string" }', f"text = {within}"))
+    assert error.field.startswith("exports.count.parameters")
+
+
 def test_a_schema_that_is_too_large() -> None:
     many = ", ".join(f'p{n} = {{ type = "null" }}' for n in range(2500))
     text = changed('text = { type = "string" }', f'text = {{ type = "object", properties = {{ {many} }} }}')
