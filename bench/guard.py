@@ -183,8 +183,9 @@ def count_programs() -> Counts:
 @contextmanager
 def _counting() -> Iterator[dict[str, int]]:
     """Count what runs of this process do: of the engine's parts, those that every run goes through."""
-    from wasihost.engine.execute import Run, prepare
+    from wasihost.engine.execute import Run
     from wasihost.engine.instance import Guest
+    from wasihost.engine.spare import prepare
     from wasihost.engine.written import Scratch, WrittenPages
 
     count = {"bytes_in": 0, "bytes_out": 0}

@@ -17,8 +17,9 @@ from wasihost.engine import threads
 from wasihost.engine.attached import Attached
 from wasihost.engine.execute import Run, Turn
 from wasihost.engine.layers import resting_memory
+from wasihost.engine.spare import SpareGuests
 from wasihost.engine.surroundings import Directory, Surroundings
-from wasihost.engine.written import WrittenPages
+from wasihost.engine.written import written_pages
 from wasihost.errors import EngineError
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ GRACE_SECONDS: Final = 0.25
 """How long a stopped guest may take to leave a host call before its thread is abandoned."""
 
 
+SPARE_GUESTS: Final = 2
+"""Guests that wait for runs. Each has some 2 MiB of memory of its own, and addresses for the largest memory."""
 MAX_ATTACHED: Final = 16
 """Sessions whose guests are kept from turn to turn; the others rest, and take some milliseconds more to go on."""
 LEAVING_SECONDS: Final = 0.1
@@ -57,7 +60,8 @@ class Direct:
         self._lock = threading.Lock()
         self._attached: OrderedDict[int, tuple[int, Attached]] = OrderedDict()
         """Key of a session -> version of its memory, and the guest that has it."""
-        self._written: WrittenPages | None = None
+        self._written = written_pages()  # opened before walls put it out of reach
+        self._spares = SpareGuests(ready.code, ready.image, self._written, most=SPARE_GUESTS)
 
     def enclose(self, memory_bytes: int, open_files: int, disk_bytes: int) -> None:
         """Put the operating system's walls around this whole process, for good.
@@ -104,7 +108,7 @@ class Direct:
         turn = None if job.session is None else self._turn(job.session)
         run = self._prepare(job, turn)
         context = contextvars.copy_context()  # so that listeners know which run is theirs
-        task = threads.submit(lambda: context.run(run.execute, job.request))
+        task = threads.submit(lambda: context.run(run.execute, job.request), run.put_away)
         try:
             control.bind(run.cancel)
             if _is_over(task, job.deadline_seconds + GRACE_SECONDS):
@@ -123,8 +127,6 @@ class Direct:
         return run.abandoned()
 
     def _turn(self, memory: SessionMemory) -> Turn:
-        if self._written is None:
-            self._written = WrittenPages()
         with self._lock:
             version, attached = self._attached.pop(memory.key, (-1, None))
         if attached is not None and version != memory.version:
@@ -183,6 +185,7 @@ class Direct:
             surroundings,
             [grant.guest for grant in self._grants],
             reply_bytes=job.reply_bytes,
+            spares=None if turn is not None or job.snapshot_into is not None else self._spares,
             # The run may outlast the caller, who closes his own.
             snapshot_into=None if job.snapshot_into is None else os.dup(job.snapshot_into),
             turn=turn,
@@ -193,7 +196,8 @@ class Direct:
         return []
 
     def close(self) -> None:
-        """Free the guests of sessions; nothing else is held that others do not share."""
+        """Free the guests of sessions and those that wait; nothing else is held that others do not share."""
+        self._spares.close()
         with self._lock:
             gone = [attached for _, attached in self._attached.values()]
             self._attached.clear()

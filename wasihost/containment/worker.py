@@ -23,10 +23,11 @@ from wasihost.containment.remote_calls import RemoteCalls
 from wasihost.containment.wire import MAX_FRAME_BYTES, End, PipeEnd, SocketEnd, Wire, WireClosedError
 from wasihost.engine import threads
 from wasihost.engine.ending import Ending, Execution
-from wasihost.engine.execute import Run, Turn, prepare
+from wasihost.engine.execute import Run, Turn
 from wasihost.engine.instance import Guest
 from wasihost.engine.layers import Extent, RestingMemory
 from wasihost.engine.pages import HotPages
+from wasihost.engine.spare import SpareGuests, prepare
 from wasihost.engine.surroundings import Directory, Surroundings
 from wasihost.engine.written import WrittenPages
 from wasihost.errors import WasiHostError
@@ -228,6 +229,7 @@ class _Worker:
         self._pages = pages
         self._written = written
         self._standing = standing
+        self._spares = SpareGuests(setting.ready.code, setting.ready.image, written, most=1)
         self._kept: dict[int, Kept] = {}
 
     def serve(self) -> None:
@@ -254,9 +256,11 @@ class _Worker:
             guest = None
 
     def _prepare(self) -> Guest:
-        guest = prepare(self._setting.ready.code, self._setting.ready.image)
-        if not self._wire.has_news():  # else the run waits already, and bringing pages in costs more than it spares
-            self._pages.populate(guest)
+        guest = self._spares.spare()
+        if guest is None:
+            guest = prepare(self._setting.ready.code, self._setting.ready.image)
+            if not self._wire.has_news():  # else the run waits already: bringing pages in costs more than it spares
+                self._pages.populate(guest)
         return guest
 
     def _warm_up(self) -> None:
@@ -275,7 +279,7 @@ class _Worker:
         )
         run = Run(ready.code, ready.image, surroundings, [], reply_bytes=MESSAGE_BYTES, prepared=guest)
         execution = run.execute(request)
-        guest.close()
+        self._spares.put_away(guest)
         if execution.end.ending is not Ending.RETURNED:
             raise WasiHostError(f"a first program does not run: {execution.end.detail or execution.end.ending.value}")
 
@@ -297,7 +301,7 @@ class _Worker:
         )  # fmt: skip
         self._finish(run, execute, outlets, worn=inherits)
         # Nobody waits for this any more.
-        guest.close()
+        self._spares.put_away(guest)
         for descriptor in [*descriptors, *[folder for folder, _ in folders]]:
             os.close(descriptor)
 

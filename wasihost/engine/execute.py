@@ -16,27 +16,13 @@ from wasihost.engine.instance import Guest, GuestMemoryError
 from wasihost.engine.layers import Checkpoint, RestingMemory
 from wasihost.engine.mapping import MappedImage
 from wasihost.engine.snapshot import OPEN_COUNT, Snapshot, SnapshotError, take_snapshot
+from wasihost.engine.spare import SpareGuests, prepare
 from wasihost.engine.surroundings import Surroundings
 from wasihost.engine.written import WrittenPages
 
 LIST_FILES: Final = b'{"kind": "files"}'
 MAX_FILES_BYTES: Final = 1 << 20
 """What the harness may say of open files."""
-
-
-def prepare(code: Code, image: MappedImage) -> Guest:
-    """Return a guest with the image under it: all of a run that does not depend on the run.
-
-    Raises:
-        EngineError: It could not be set up.
-    """
-    guest = Guest(code)
-    try:
-        image.put_under(guest)
-    except BaseException:
-        guest.close()
-        raise
-    return guest
 
 
 class Turn:
@@ -74,8 +60,8 @@ class Run:
         surroundings: Grants and limits; its directories are the image's libraries, then the granted ones.
         guest_paths: Guest paths of the granted directories, one for each slot used.
         reply_bytes: Longest reply that is read.
-        prepared: A guest from `prepare` that nobody used yet, which the caller closes; otherwise the run makes one and
-            closes it.
+        prepared: A guest from `prepare` that nobody used yet, which the caller closes; otherwise the run gets one.
+        spares: Where it gets it from, and `put_away` takes it back to; otherwise the run makes one and closes it.
         snapshot_into: An empty file that gets the guest's memory when the entry function came back, for an image that
             is being made. The run closes it, because it may go on when nobody waits for it any more. Only such a run
             can ask how often entropy was read.
@@ -91,6 +77,7 @@ class Run:
         *,
         reply_bytes: int,
         prepared: Guest | None = None,
+        spares: SpareGuests | None = None,
         snapshot_into: int | None = None,
         turn: Turn | None = None,
     ) -> None:
@@ -100,6 +87,8 @@ class Run:
         self._guest_paths = guest_paths
         self._reply_bytes = reply_bytes
         self._prepared = prepared
+        self._spares = spares
+        self._used: Guest | None = None
         self._snapshot_into = snapshot_into
         self._turn = turn
         self._guest: Guest | None = None
@@ -188,14 +177,27 @@ class Run:
                 if not keeps:
                     self._turn.close()
             elif self._prepared is None:
-                guest.close()
+                self._leave(guest)
+
+    def _leave(self, guest: Guest) -> None:
+        if self._spares is None:
+            guest.close()
+        else:
+            guest.end()  # what it was granted goes now, its memory when nobody waits any more
+            self._used = guest
+
+    def put_away(self) -> None:
+        """Give the guest back to where spare ones come from, on the thread that executed the run."""
+        guest, self._used = self._used, None
+        if guest is not None and self._spares is not None:
+            self._spares.put_away(guest)
 
     def _begin(self) -> Guest:
         turn = self._turn
         if turn is not None and turn.attached is not None:
             turn.attached.guest.renew(self._surroundings)
             return turn.attached.guest
-        guest = self._prepared or prepare(self._code, self._image)
+        guest = self._prepared or self._make_guest()
         try:
             guest.begin(self._surroundings)
             if turn is not None and turn.resting is not None:
@@ -205,6 +207,9 @@ class Run:
             guest.close()
             raise
         return guest
+
+    def _make_guest(self) -> Guest:
+        return prepare(self._code, self._image) if self._spares is None else self._spares.take()
 
     def _name_slots(self, guest: Guest) -> None:
         slots = self._image.layout.slots

@@ -371,6 +371,10 @@ class Guest:
         check(lib.wasmtime_context_get_fuel(self.context, byref(left)), "cannot read fuel")
         return self._fuel - left.value
 
+    def end(self) -> None:
+        """Take its directories and files away: it will not run again."""
+        check(lib.wasmtime_context_set_wasi(self.context, lib.wasi_config_new()), "cannot end a guest")
+
     def close(self) -> None:
         """Free everything; the guest cannot be used afterwards."""
         store, self._store = self._store, None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,20 +21,27 @@ _READ: Final = 1
 _READ_WRITE: Final = 3
 _SHARED: Final = 1
 _FAILED: Final = 2**64 - 1
+_PRIVATE: Final = 0x02
 _PRIVATE_FIXED: Final = 0x12
+_DONTNEED: Final = 4
+_MOVE_ALL: Final = 1 | 2 | 4
+"""MREMAP_MAYMOVE, MREMAP_FIXED and MREMAP_DONTUNMAP (Linux 5.13, for what is mapped from a file).
+
+Without the last one, addresses that Wasmtime is going to free could be given to others before it does.
+"""
 _CAN_MAP: Final = os.name == "posix" and os.uname().sysname == "Linux"
 
 
-def _libc_mmap() -> Any:  # noqa: ANN401 - a foreign function of ctypes
-    function = ctypes.CDLL(None, use_errno=True).mmap
-    function.restype = ctypes.c_void_p
-    function.argtypes = [
-        ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64,
-    ]  # fmt: skip
+def _libc(name: str, result: Any, *arguments: Any) -> Any:  # noqa: ANN401 - functions of ctypes
+    function = getattr(ctypes.CDLL(None, use_errno=True), name)
+    function.restype, function.argtypes = result, list(arguments)
     return function
 
 
-_mmap: Final = _libc_mmap() if _CAN_MAP else None
+_address, _size, _int = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+_mmap: Final = _libc("mmap", _address, _address, _size, _int, _int, _int, ctypes.c_int64) if _CAN_MAP else None
+_mremap: Final = _libc("mremap", _address, _address, _size, _size, _int, _address) if _CAN_MAP else None
+_madvise: Final = _libc("madvise", _int, _address, _size, _int) if _CAN_MAP else None
 
 
 def map_private(address: int, size: int, descriptor: int, offset: int) -> None:
@@ -44,6 +52,30 @@ def map_private(address: int, size: int, descriptor: int, offset: int) -> None:
     """
     if _mmap is None or _mmap(address, size, _READ_WRITE, _PRIVATE_FIXED, descriptor, offset) != address:
         raise EngineError(f"cannot map memory: {os.strerror(ctypes.get_errno())}")
+
+
+class MoveError(EngineError):
+    """Memory could not be moved; nothing may lie at its target any more."""
+
+
+def move_private(address: int, size: int, target: int) -> None:
+    """Move what `map_private` put somewhere, with the pages that were written or only read, over other memory.
+
+    Raises:
+        MoveError: The system cannot, or not now.
+    """
+    if _mremap is None or _mremap(address, size, size, _MOVE_ALL, target) != target:
+        raise MoveError(f"cannot move memory: {os.strerror(ctypes.get_errno())}")
+
+
+def drop_pages(address: int, size: int) -> None:
+    """Forget pages that were written where `map_private` put a file: the file's come back.
+
+    Raises:
+        EngineError: The system cannot.
+    """
+    if _madvise is None or _madvise(address, size, _DONTNEED):
+        raise EngineError(f"cannot drop memory: {os.strerror(ctypes.get_errno())}")
 
 
 class View:
@@ -122,9 +154,10 @@ class MappedImage:
         layout: What lies where in it.
     """
 
-    __slots__ = ("__weakref__", "_copy", "_descriptor", "_finalizer", "_view", "layout")
+    __slots__ = ("__weakref__", "_copy", "_descriptor", "_finalizer", "_lock", "_view", "layout")
 
     def __init__(self, path: Path, layout: Layout) -> None:
+        self._lock = threading.Lock()
         self.layout = layout
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
         self._finalizer = weakref.finalize(self, os.close, self._descriptor)
@@ -153,8 +186,29 @@ class MappedImage:
                 with os.fdopen(os.dup(self._descriptor), "rb") as file:
                     self._copy = file.read(size)
             guest.write(0, self._copy)
+        self.set_globals(guest)
+
+    def set_globals(self, guest: Guest) -> None:
+        """Make the guest's globals those of the image."""
         for name, kind, value in self.layout.globals:
             guest.set_global(name, kind, value)
+
+    def can_be_moved(self) -> bool:
+        """Whether the system has `move_private` for this file: tried with a page that nobody else knows of."""
+        if _mmap is None:
+            return False
+        page = os.sysconf("SC_PAGE_SIZE")
+        source, target = (_mmap(None, page, _READ_WRITE, _PRIVATE, self._descriptor, 0) for _ in range(2))
+        if _FAILED in (source, target):
+            return False
+        try:
+            move_private(source, page, target)
+        except MoveError:
+            return False
+        finally:
+            _unmap(source, page)
+        _unmap(target, page)  # only now: after a failure it may be somebody else's
+        return True
 
     def view(self) -> View:
         """Return the file mapped as it is, for comparisons.
@@ -162,9 +216,13 @@ class MappedImage:
         Raises:
             EngineError: The system cannot map it.
         """
-        if self._view is None:
-            self._view = View(self._descriptor, writable=False)
-        return self._view
+        view = self._view
+        if view is None:
+            with self._lock:  # a second view would take the place of the first, whose address is in use
+                view = self._view
+                if view is None:
+                    view = self._view = View(self._descriptor, writable=False)
+        return view
 
     def read(self, address: int, size: int) -> bytes:
         """Return what the image holds.

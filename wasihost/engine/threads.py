@@ -7,6 +7,7 @@ that Python's own recursion limit comes first; a thread with less would die of i
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -24,10 +25,11 @@ T = TypeVar("T")
 class Task(Generic[T]):
     """A function on its way through a thread."""
 
-    __slots__ = ("_done", "_error", "_function", "_result")
+    __slots__ = ("_afterwards", "_done", "_error", "_function", "_result")
 
-    def __init__(self, function: Callable[[], T]) -> None:
+    def __init__(self, function: Callable[[], T], afterwards: Callable[[], None] | None = None) -> None:
         self._function = function
+        self._afterwards = afterwards
         self._done = threading.Lock()
         self._done.acquire()
         self._result: T | None = None
@@ -43,6 +45,20 @@ class Task(Generic[T]):
     def finish(self) -> None:
         """Wake the waiting thread."""
         self._done.release()
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether there is something that nobody need wait for."""
+        return self._afterwards is not None
+
+    def follow(self) -> None:
+        """Do what nobody need wait for."""
+        if self._afterwards is None:
+            return
+        try:
+            self._afterwards()
+        except BaseException:  # the thread is needed: say it, and go on
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end; return whether it came. A signal such as Ctrl-C interrupts the wait."""
@@ -73,13 +89,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_parent)
 
 
-def submit(function: Callable[[], T]) -> Task[T]:
+def submit(function: Callable[[], T], afterwards: Callable[[], None] | None = None) -> Task[T]:
     """Run a function on a thread with a deep stack: an idle one, or a new one.
+
+    Args:
+        function: Its result or error is the task's.
+        afterwards: Called on the same thread when nobody waits for the task any more.
 
     Raises:
         EngineError: The system gives no thread.
     """
-    task = Task(function)
+    task = Task(function, afterwards)
     with _lock:
         queue = _idle.pop() if _idle else None
         if queue is None:
@@ -112,6 +132,7 @@ def _serve(queue: SimpleQueue[Task[Any]]) -> None:
         with _lock:
             _idle.append(queue)  # before the waiter wakes, so that its next call finds this thread
         task.finish()
+        task.follow()
         del task
 
 

@@ -50,6 +50,11 @@ class WrittenPages:
         self._ioctl = ctypes.CDLL(None, use_errno=True).ioctl
         self._ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
 
+    @property
+    def knows(self) -> bool:
+        """Whether the kernel says anything."""
+        return self._pagemap >= 0
+
     def find(self, address: int, size: int, scratch: Scratch) -> list[Run]:
         """Return the written pages of a memory.
 
@@ -99,3 +104,14 @@ class WrittenPages:
                 if entry & _ENTRY_SWAPPED or (entry & _ENTRY_PRESENT and not entry & _ENTRY_OF_FILE):
                     written.append(number)
         return list(runs_of(written))
+
+
+_shared: tuple[int, WrittenPages] | None = None
+
+
+def written_pages() -> WrittenPages:
+    """Return the one that all of this process share."""
+    global _shared  # noqa: PLW0603 - one for the process
+    if _shared is None or _shared[0] != os.getpid():  # a forked child's would tell of its parent
+        _shared = os.getpid(), WrittenPages()
+    return _shared[1]

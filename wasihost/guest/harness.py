@@ -16,7 +16,6 @@
 # A request is: u32 length of the header, header (JSON), source. A reply is: the same with the value (JSON) as body.
 # ruff: noqa: ARG004, F821, PLW0603 - hooks take what Python passes, and the state of the one run is global
 import array
-import ast
 import atexit
 import builtins
 import codeop  # noqa: F401 - part of every image
@@ -50,6 +49,7 @@ SITE_ADVICE = (
 mailbox = array.array("B", bytes(MAILBOX_BYTES))
 box = memoryview(mailbox)
 reserve = [bytearray(512 * 1024)]  # given back when memory runs out, so that the end can still be told
+gap_fillers = []
 keep = []  # a long reply must stay where it is until the host has read it
 main = sys.modules["__main__"]
 main_module_attributes = {}
@@ -73,6 +73,7 @@ def make_encoder(allow_nan):
 
 encode_value = make_encoder(False)
 encode_reply = make_encoder(True)
+run_exit_functions = atexit._run_exitfuncs
 bell, clock = time.clock_getres, time.CLOCK_REALTIME
 future_flags = 0
 missing = {}  # module -> message: what the slice leaves out
@@ -159,7 +160,7 @@ def entry():
 
 def prepare(request):
     global watching, grants
-    random.seed()
+    random.seed(int.from_bytes(os.urandom(32)))  # without an argument it asks for as much as its state takes: 2,500
     numpy_random = sys.modules.get("numpy.random.mtrand")
     if numpy_random is not None:
         numpy_random.seed()
@@ -172,18 +173,21 @@ def prepare(request):
     sys.path.insert(0, request["path"])
     if "functions" in request:
         install_functions(request["functions"])
-    for name, text in request["env"].items():
-        os.environ[name] = text
-    if request["stream"]:
+    # What is not said costs nothing.
+    if "env" in request:
+        for name, text in request["env"].items():
+            os.environ[name] = text
+    if "stream" in request:
         sys.stdout.reconfigure(line_buffering=True)
-    grants = request["grants"]
+    grants = request.get("grants") or []
     watching = True
 
 
 def perform(request, source, header):
     namespace = main.__dict__
     namespace.update(main_module_attributes)
-    namespace.update(request["inputs"])
+    if "inputs" in request:
+        namespace.update(request["inputs"])
     if request["kind"] == "module":
         try:
             runpy._run_module_as_main(request["name"])
@@ -193,24 +197,15 @@ def perform(request, source, header):
     if request["kind"] == "plugin":
         return 0, perform_call(request, source, header)  # see plugins.py
     name = request["name"]
-    if request["file"]:
+    if "file" in request:
         namespace["__file__"] = name
         if sys.version_info < (3, 15):
             namespace["__cached__"] = None
-    tree = compile(source, name, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+    codes = compile_program(source, name)  # see compiling.py
     remember_lines(name, source)
-    last = None
-    if tree.body and isinstance(tree.body[-1], ast.Expr):
-        last = ast.Expression(tree.body.pop().value)
-    code = compile(tree, name, "exec", dont_inherit=True)
-    if last is not None:
-        last = compile(last, name, "eval", code.co_flags & future_flags, dont_inherit=True)
-    del tree
     try:
-        exec(code, namespace)
-        if last is None:
-            return 0, b""
-        value = eval(last, namespace)
+        for code in codes:
+            value = eval(code, namespace)
     except SystemExit as stop:
         return exit_code_of(stop), b""
     return 0, json_of(value, request["value_bytes"])
@@ -362,7 +357,7 @@ def finish(header):
     if getattr(sys, "unraisablehook", None) is sys.__unraisablehook__:
         sys.unraisablehook = unraisable
     try:
-        atexit._run_exitfuncs()
+        run_exit_functions()
     except BaseException:
         pass
     try:
@@ -767,6 +762,7 @@ def boot(modules, required, setup, missing_modules):
     # Room in the heap, so that a small program does not have to grow the memory.
     del [bytearray(1 << 20) for _ in range(2)][:]
     gc.collect()
+    gap_fillers.append(fill_gaps())
     if sys.version_info >= (3, 12):  # those before know no immortal objects
         marks = mark_objects(gc.get_objects())
         told["marks"] = [marks.buffer_info()[0], len(marks), id(None)]
@@ -774,6 +770,24 @@ def boot(modules, required, setup, missing_modules):
     os.write(1, b"BOOT " + encode_reply(told).encode() + b"\n")
     word(0, 0)
     bell(clock)
+
+
+def fill_gaps():
+    """Return objects that take the gaps which the start left all over the heap, so that a run's own lie side by side.
+
+    A run writes, and so gets copies of, as few pages as its objects lie in. Of each size so many are made that several
+    in a row lie one behind the other: no gap is left for it.
+    """
+    fillers, count = [None] * 200_000, 0
+    for size in (*range(8192, 512, -512), *range(512, 8, -8)):
+        before = step = same = 0
+        while same < 16 and count < len(fillers):
+            # What malloc adds is 4 bytes, and bytes have 17 before and behind them.
+            fillers[count] = filler = bytes(size - 21) if size > 23 else object()
+            count += 1
+            same = same + 1 if id(filler) - before == step else 0
+            before, step = id(filler), id(filler) - before
+    return fillers, count
 
 
 def mark_objects(waiting):
@@ -818,13 +832,23 @@ def markers():
 
 
 def warm_up():
-    """Run what every run runs, once: caches fill and code specialises before the freeze instead of after."""
-    global watching
-    for source in (b"print(end='')", b"x = [i for i in range(3)]\nf'{x}'\n", b"raise SystemExit(0)"):
-        header = {"exit_code": 0}
-        request = {"kind": "code", "name": "<string>", "file": False, "inputs": {}, "value_bytes": 0}
-        perform(request, source, header)
+    """Run what every run runs, so that caches fill and code specialises before the freeze instead of after."""
+    global watching, grants, run_exit_functions
+    arguments, run_exit_functions = sys.argv[:], gc.isenabled  # those that are registered are for the run
+    request = {"kind": "code", "name": "<string>", "argv": ["-c"], "path": "", "value_bytes": 100}
+    for source in (b"print(end='')", b"x = [i for i in range(3)]\nf'{x}'\n", b"raise SystemExit(0)") * WARM_UPS:
+        head = encode_value(request).encode()
+        raw = len(head).to_bytes(4, "little") + head + source
+        word(4, len(raw))
+        box[BODY : BODY + len(raw)] = raw
+        entry()
         main.__dict__.clear()
+        del sys.path[0]
+    run_exit_functions = atexit._run_exitfuncs
+    sys.argv[:], sys.orig_argv[:] = arguments, ["python"]
+    sys.unraisablehook = sys.__unraisablehook__
+    grants = []
+    word(12, 0)
     warm_up_session()
     watching = False
     try:

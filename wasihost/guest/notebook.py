@@ -12,9 +12,8 @@ import keyword
 import linecache
 import os
 import random
-import re
 import sys
-from ast import Expr, Expression, PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST
+from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST
 from functools import partial
 from gc import get_objects
 from io import BufferedReader, BytesIO, FileIO, RawIOBase, TextIOWrapper
@@ -27,8 +26,6 @@ WARM_UPS = 20
 MAX_COMPLETIONS = 1000
 MAX_OPEN_FILES_TOLD = 1000
 LEAST_RECURSION = 200  # what the harness itself needs, with some room
-# What most expressions look like: compiling them as such is half the work. It decides about the way only.
-is_short_expression = re.compile(rb"(?!\s|(?:%s)\b)[^=#;\n]{1,200}" % "|".join(keyword.kwlist).encode()).fullmatch
 RESERVE = 1024 * 1024
 ROOM = 256 * 1024  # with less memory a turn may not even begin
 BROKEN = {"exit_code": 1, "broken": True}
@@ -155,7 +152,7 @@ def begin_turn(request, header):
     start = request.get("start")
     del keep[:]
     if start is not None:
-        prepare({**start, "grants": request["grants"], "stream": False})
+        prepare({**start, "grants": request["grants"]})
         main.__dict__.update(main_module_attributes)
         install_displays()
         install_notebook_modules()
@@ -281,13 +278,11 @@ def turn(request, source, header, parts):
     begin_displays(request["display_bytes"], request["displays"], request["figures"])
     try:
         remember_turn(name, source)
-        code, last = compiled(source, name)
+        codes = compiled(source, name)
         value = None
         try:
-            if code is not None:
-                perform_code(code, namespace)
-            if last is not None:
-                value = perform_code(last, namespace)
+            for code in codes:
+                value = perform_code(code, namespace)
             header["exit_code"] = 0
         except SystemExit as stop:
             header["exit_code"] = exit_code_of(stop)
@@ -312,24 +307,12 @@ def remember_turn(name, source):
 
 
 def compiled(source, name):
-    """Return the code of the statements and that of the expression at the end, None for what is not there."""
+    """Return the code of a turn, and note the features that it imports from the future."""
     global turn_flags
-    flags = turn_flags | PyCF_ALLOW_TOP_LEVEL_AWAIT
-    if is_short_expression(source):
-        try:
-            return None, compile(source, name, "eval", flags, dont_inherit=True)
-        except SyntaxError:
-            pass  # a statement, or an error that is to be told as one of a statement
-    tree = compile(source, name, "exec", flags | PyCF_ONLY_AST, dont_inherit=True)
-    code = last = None
-    if tree.body and isinstance(tree.body[-1], Expr):
-        last = Expression(tree.body.pop().value)
-    if tree.body:
-        code = compile(tree, name, "exec", flags, dont_inherit=True)
+    codes = compile_program(source, name, turn_flags | PyCF_ALLOW_TOP_LEVEL_AWAIT)  # see compiling.py
+    for code in codes:
         turn_flags |= code.co_flags & future_flags
-    if last is not None:
-        last = compile(last, name, "eval", turn_flags | PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    return code, last
+    return codes
 
 
 def perform_code(code, namespace):
@@ -390,7 +373,7 @@ def status_of(text):
     if code is None:
         return ["incomplete", indent + ("    " if lines[-1].rstrip().endswith(":") else "")]
     if len(lines) > 1 and lines[-1][:1].isspace() and not text.endswith("\n\n"):
-        last = compile(text, "<input>", "exec", compiler.compiler.flags | ast.PyCF_ONLY_AST).body[-1:]
+        last = compile(text, "<input>", "exec", compiler.compiler.flags | PyCF_ONLY_AST).body[-1:]
         if last and (hasattr(last[0], "body") or hasattr(last[0], "cases")):
             return ["incomplete", indent]  # a block ends with an empty line, and brackets and strings by themselves
     return ["complete", ""]

@@ -32,8 +32,8 @@ MAX_WITNESSES: Final = 64
 """A runtime whose standard library is a tree of files gets no note: checking it would cost more than it saves."""
 _HERE: Final = Path(__file__).parent
 HARNESS: Final = tuple(
-    _HERE.parent / "guest" / name
-    for name in ("harness.py", "displays.py", "values.py", "functions.py", "notebook.py", "ipython.py", "plugins.py")
+    _HERE.parent / "guest" / f"{name}.py"
+    for name in ("harness", "compiling", "displays", "values", "functions", "notebook", "ipython", "plugins")
 )
 """What runs inside, in the order in which it is executed, in one namespace."""
 

@@ -55,23 +55,28 @@ class Request:
 
     def encode(self) -> bytes:
         """Return the bytes that the harness reads."""
-        header = json.dumps(
-            {
-                "kind": self.kind,
-                "name": self.name,
-                "file": self.is_file,
-                "argv": list(self.argv),
-                "path": self.path,
-                "env": dict(self.env),
-                "grants": [list(grant) for grant in self.grants],
-                "stream": self.stream,
-                "value_bytes": self.value_bytes,
-            }
-        )
-        more = f', "functions": {self.functions}' if self.functions else ""
+        said: dict[str, object] = {
+            "kind": self.kind,
+            "name": self.name,
+            "argv": list(self.argv),
+            "path": self.path,
+            "value_bytes": self.value_bytes,
+        }
+        # Most programs are short, and what is not said costs nothing.
+        if self.is_file:
+            said["file"] = True
+        if self.env:
+            said["env"] = dict(self.env)
+        if self.grants:
+            said["grants"] = [list(grant) for grant in self.grants]
+        if self.stream:
+            said["stream"] = True
+        more = f', "inputs": {self.inputs}' if self.inputs != "{}" else ""
+        if self.functions:
+            more += f', "functions": {self.functions}'
         if self.plugin:
             more += f', "plugin": {self.plugin}'
-        head = f'{header[:-1]}, "inputs": {self.inputs}{more}}}'.encode()
+        head = f"{json.dumps(said)[:-1]}{more}}}".encode()
         return len(head).to_bytes(4, "little") + head + self.source
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from wasihost.engine.execute import prepare
 from wasihost.engine.instance import Guest
 from wasihost.engine.snapshot import CHUNK_BYTES, OWN_GLOBALS, Snapshot, take_snapshot
+from wasihost.engine.spare import prepare
 from wasihost.errors import EngineError
 from wasihost.image.store import Ready, make_ready
 

@@ -156,15 +156,26 @@ def test_a_request_says_what_it_was_made_of(source: bytes, argv: list[str], path
     assert json.loads(raw[4:cut]) == {
         "kind": "code",
         "name": "<string>",
-        "file": False,
         "argv": argv,
         "path": path,
         "env": {"A": "b"},
         "grants": [["/data", True]],
-        "stream": False,
         "value_bytes": 7,
         "inputs": {"x": [1]},
     }
+
+
+def test_a_request_says_nothing_of_what_there_is_not() -> None:
+    raw = Request(
+        kind="code", source=b"1", name="<string>", is_file=False, argv=["-c"], path="", env={}, inputs="{}", grants=[],
+        stream=False, value_bytes=7,
+    ).encode()  # fmt: skip
+    assert set(json.loads(raw[4:-1])) == {"kind", "name", "argv", "path", "value_bytes"}
+    raw = Request(
+        kind="code", source=b"1", name="a.py", is_file=True, argv=["-c"], path="", env={}, inputs="{}", grants=[],
+        stream=True, value_bytes=7,
+    ).encode()  # fmt: skip
+    assert {"file": True, "stream": True}.items() <= json.loads(raw[4:-1]).items()
 
 
 def test_the_host_and_the_harness_agree_on_the_mailbox() -> None:
