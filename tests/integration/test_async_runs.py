@@ -135,6 +135,8 @@ def test_cancelling_is_no_failure_of_the_host(sandbox: Sandbox, caplog: pytest.L
 
 def test_a_hundred_at_once_on_two_workers(sandbox: Sandbox) -> None:
     async def main() -> list[RunResult]:
+        while len(pids(sandbox)) < 2:  # a hundred short runs may be over before the second worker has started
+            await asyncio.gather(*[sandbox.arun("import time\ntime.sleep(0.5)") for _ in range(2)])
         return await asyncio.gather(*[sandbox.arun("n * n", inputs={"n": n}) for n in range(100)])
 
     threads = threading.active_count()

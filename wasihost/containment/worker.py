@@ -23,7 +23,7 @@ from wasihost.containment.remote_calls import RemoteCalls
 from wasihost.containment.wire import MAX_FRAME_BYTES, End, PipeEnd, SocketEnd, Wire, WireClosedError
 from wasihost.engine import threads
 from wasihost.engine.ending import Ending, Execution
-from wasihost.engine.execute import Run, Turn
+from wasihost.engine.execute import CLEAN, Run, Turn
 from wasihost.engine.instance import Guest
 from wasihost.engine.layers import Extent, RestingMemory
 from wasihost.engine.pages import HotPages
@@ -68,7 +68,6 @@ except KeyError as error:
 print(json.dumps({"text": text, "rows": [[number, number ** 2] for number in range(9)]}))
 """
 """What small programs do, so that the pages it touches are those that they touch."""
-_WORN: Final = frozenset(Ending) - {Ending.RETURNED, Ending.EXITED}
 
 
 class Setting(NamedTuple):
@@ -299,9 +298,11 @@ class _Worker:
             ready.code, ready.image, surroundings, paths,
             reply_bytes=execute.reply_bytes, prepared=guest, snapshot_into=memory,
         )  # fmt: skip
-        self._finish(run, execute, outlets, worn=inherits)
-        # Nobody waits for this any more.
-        self._spares.put_away(guest)
+        # Nobody waits for the rest any more.
+        if self._finish(run, execute, outlets, worn=inherits):
+            guest.close()
+        else:
+            self._spares.put_away(guest)
         for descriptor in [*descriptors, *[folder for folder, _ in folders]]:
             os.close(descriptor)
 
@@ -358,13 +359,15 @@ class _Worker:
             for folder, _ in kept.folders:
                 os.close(folder)
 
-    def _finish(self, run: Run, execute: messages.Execute, outlets: list[_Outlet], *, worn: bool = False) -> None:
+    def _finish(self, run: Run, execute: messages.Execute, outlets: list[_Outlet], *, worn: bool = False) -> bool:
+        """Execute a run and tell the parent what came of it; return whether this worker has made its last one."""
         # Whatever hangs, and even when the parent is gone: the kernel's default for this signal is to end the process.
         signal.setitimer(signal.ITIMER_REAL, execute.deadline_seconds + OUTLIVE_SECONDS)
         execution = run.execute(execute.request)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        worn = worn or execution.end.ending in _WORN
+        worn = worn or execution.end.ending not in CLEAN
         self.send(_done(execute.number, execution, [outlet.complete for outlet in outlets], worn=worn))
+        return worn
 
     def _outlets(self, execute: messages.Execute) -> list[_Outlet]:
         return [_Outlet(self, 1, execute), _Outlet(self, 2, execute)]

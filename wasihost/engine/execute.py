@@ -20,6 +20,8 @@ from wasihost.engine.spare import SpareGuests, prepare
 from wasihost.engine.surroundings import Surroundings
 from wasihost.engine.written import WrittenPages
 
+CLEAN: Final = frozenset({Ending.RETURNED, Ending.EXITED})
+"""Ends after which a guest's store and what made it are as good as new: nothing was stopped half-way."""
 LIST_FILES: Final = b'{"kind": "files"}'
 MAX_FILES_BYTES: Final = 1 << 20
 """What the harness may say of open files."""
@@ -61,7 +63,8 @@ class Run:
         guest_paths: Guest paths of the granted directories, one for each slot used.
         reply_bytes: Longest reply that is read.
         prepared: A guest from `prepare` that nobody used yet, which the caller closes; otherwise the run gets one.
-        spares: Where it gets it from, and `put_away` takes it back to; otherwise the run makes one and closes it.
+        spares: Where it gets it from, and where `put_away` takes it back to after a clean end; otherwise the run makes
+            one and closes it.
         snapshot_into: An empty file that gets the guest's memory when the entry function came back, for an image that
             is being made. The run closes it, because it may go on when nobody waits for it any more. Only such a run
             can ask how often entropy was read.
@@ -138,7 +141,7 @@ class Run:
             # Whoever stopped it need not wait for this thread: the granted directories may be closed by now.
             return Execution(end=self._stop_wanted.end())
         guest = self._begin()
-        keeps = False
+        keeps = is_clean = False
         try:
             self._guest = guest
             if self._stop_wanted is not None:
@@ -158,6 +161,7 @@ class Run:
             elif end.ending not in (Ending.EXITED, Ending.OUTPUT_LIMIT, Ending.HOST_FAILED):
                 end = self._save_output(guest) or end
             keeps = checkpoint is not None
+            is_clean = end.ending in CLEAN
             return Execution(
                 end=end,
                 reply=reply,
@@ -177,14 +181,11 @@ class Run:
                 if not keeps:
                     self._turn.close()
             elif self._prepared is None:
-                self._leave(guest)
-
-    def _leave(self, guest: Guest) -> None:
-        if self._spares is None:
-            guest.close()
-        else:
-            guest.end()  # what it was granted goes now, its memory when nobody waits any more
-            self._used = guest
+                if is_clean and self._spares is not None:
+                    guest.end()  # what it was granted goes now, its memory when nobody waits any more
+                    self._used = guest
+                else:
+                    guest.close()
 
     def put_away(self) -> None:
         """Give the guest back to where spare ones come from, on the thread that executed the run."""

@@ -154,7 +154,7 @@ class MappedImage:
         layout: What lies where in it.
     """
 
-    __slots__ = ("__weakref__", "_copy", "_descriptor", "_finalizer", "_lock", "_view", "layout")
+    __slots__ = ("__weakref__", "_copy", "_descriptor", "_differing", "_finalizer", "_lock", "_view", "layout")
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._lock = threading.Lock()
@@ -163,6 +163,7 @@ class MappedImage:
         self._finalizer = weakref.finalize(self, os.close, self._descriptor)
         self._finalizer.atexit = False
         self._copy: bytes | None = None
+        self._differing: tuple[tuple[str, str, int], ...] | None = None
         self._view: View | None = None
         if os.fstat(self._descriptor).st_size != layout.memory_bytes:
             self.close()
@@ -189,8 +190,12 @@ class MappedImage:
         self.set_globals(guest)
 
     def set_globals(self, guest: Guest) -> None:
-        """Make the guest's globals those of the image."""
-        for name, kind, value in self.layout.globals:
+        """Make the globals of a guest that has not run those of the image."""
+        if self._differing is None:
+            # Most are what the module starts with, and that is the same in every guest.
+            found = [entry for entry in self.layout.globals if guest.get_global(entry[0]) != entry[2]]
+            self._differing = tuple(found)
+        for name, kind, value in self._differing:
             guest.set_global(name, kind, value)
 
     def can_be_moved(self) -> bool:
