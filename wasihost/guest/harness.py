@@ -160,7 +160,7 @@ def entry():
 
 def prepare(request):
     global watching, grants
-    random.seed(int.from_bytes(os.urandom(32)))  # without an argument it asks for as much as its state takes: 2,500
+    random.seed()
     numpy_random = sys.modules.get("numpy.random.mtrand")
     if numpy_random is not None:
         numpy_random.seed()
@@ -201,8 +201,8 @@ def perform(request, source, header):
         namespace["__file__"] = name
         if sys.version_info < (3, 15):
             namespace["__cached__"] = None
-    codes = compile_program(source, name)  # see compiling.py
     remember_lines(name, source)
+    codes = compile_program(source, name)  # see compiling.py
     try:
         for code in codes:
             value = eval(code, namespace)
@@ -531,6 +531,7 @@ def come_to_rest():
     del denials[:]
     del keep[:]
     gc.collect()
+    gap_fillers.append(fill_gaps())
     gc.freeze()
 
 
@@ -759,10 +760,10 @@ def boot(modules, required, setup, missing_modules):
     }
     main.__dict__.clear()
     linecache.clearcache()
-    # Room in the heap, so that a small program does not have to grow the memory.
-    del [bytearray(1 << 20) for _ in range(2)][:]
     gc.collect()
     gap_fillers.append(fill_gaps())
+    # Room in the heap, so that a small program does not have to grow the memory.
+    del [bytearray(1 << 20) for _ in range(2)][:]
     if sys.version_info >= (3, 12):  # those before know no immortal objects
         marks = mark_objects(gc.get_objects())
         told["marks"] = [marks.buffer_info()[0], len(marks), id(None)]
