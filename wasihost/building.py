@@ -252,7 +252,11 @@ def _carrier(
         if containment == "in-process":
             from wasihost.containment.direct import Direct
 
-            yield Direct(shared_ready(base) if spares else own_ready(base), grants)
+            direct = Direct(shared_ready(base) if spares else own_ready(base), grants)
+            try:
+                yield direct
+            finally:
+                direct.close()
             return
         from wasihost.containment.pool import Pool
 

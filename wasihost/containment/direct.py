@@ -35,6 +35,8 @@ HEAP_BYTES: Final = 192 << 20
 """What the walls let a process that runs guests grow by, besides the guest's memory."""
 GUEST_ADDRESSES_BYTES: Final = 24 << 30
 """Wasmtime reserves addresses for the largest memory with guards on both sides; a dying and a new guest overlap."""
+SPARE_ADDRESSES_BYTES: Final = 10 << 30
+"""Likewise, of one guest that waits."""
 DESCRIPTORS: Final = 64
 """What such a process itself has open, grants included."""
 GRACE_SECONDS: Final = 0.25
@@ -73,6 +75,7 @@ class Direct:
 
         if not _is_alone():
             raise EngineError("this process has several threads already: enclose it first of all, or use workers")
+        self._spares.keep_at_most(1)
         standing = enclose(
             Enclosure(
                 readable=[
@@ -81,7 +84,7 @@ class Direct:
                 ],
                 writable=[grant.descriptor for grant in self._grants if grant.writable],
                 data_bytes=2 * memory_bytes + HEAP_BYTES,
-                address_bytes=GUEST_ADDRESSES_BYTES + HEAP_BYTES,
+                address_bytes=GUEST_ADDRESSES_BYTES + SPARE_ADDRESSES_BYTES + HEAP_BYTES,
                 open_files=open_files + DESCRIPTORS,
                 file_bytes=disk_bytes + _own_output_bytes(),
             )
@@ -185,7 +188,7 @@ class Direct:
             surroundings,
             [grant.guest for grant in self._grants],
             reply_bytes=job.reply_bytes,
-            spares=None if turn is not None or job.snapshot_into is not None else self._spares,
+            spares=self._spares,
             # The run may outlast the caller, who closes his own.
             snapshot_into=None if job.snapshot_into is None else os.dup(job.snapshot_into),
             turn=turn,

@@ -22,6 +22,8 @@ from wasihost.engine.written import WrittenPages
 
 CLEAN: Final = frozenset({Ending.RETURNED, Ending.EXITED})
 """Ends after which a guest's store and what made it are as good as new: nothing was stopped half-way."""
+GROWN_BYTES: Final = 64 << 20
+"""A guest whose memory grew by more is freed before its result is there: that takes long, and the thread is needed."""
 LIST_FILES: Final = b'{"kind": "files"}'
 MAX_FILES_BYTES: Final = 1 << 20
 """What the harness may say of open files."""
@@ -181,7 +183,8 @@ class Run:
                 if not keeps:
                     self._turn.close()
             elif self._prepared is None:
-                if is_clean and self._spares is not None:
+                grown = guest.memory_bytes() - self._image.layout.memory_bytes
+                if is_clean and self._spares is not None and grown <= GROWN_BYTES:
                     guest.end()  # what it was granted goes now, its memory when nobody waits any more
                     self._used = guest
                 else:

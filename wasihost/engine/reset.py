@@ -64,7 +64,7 @@ class Reset:
         self._image = image
         self._written = written
         self._works: bool | None = None
-        self._hot: frozenset[int] = frozenset()
+        self._hot: frozenset[int] | None = None
         """Pages that the first guest wrote: the ones to keep where all would be too many."""
 
     def renew(self, used: Guest) -> Guest | None:
@@ -107,17 +107,24 @@ class Reset:
     def _restore(self, base: int) -> None:
         image = self._image.view().address
         found: Sequence[Run] = self._written.find(base, self._image.layout.memory_bytes, _room.scratch)
-        total = sum(count for _, count in found)
-        if not self._hot:
-            self._hot = frozenset(_pages(found)[:KEPT_PAGES])
-        if total > KEPT_PAGES:
-            pages = _pages(found)
-            for first, count in runs_of(page for page in pages if page not in self._hot):
-                drop_pages(base + first * PAGE_BYTES, count * PAGE_BYTES)
-            found = list(runs_of(page for page in pages if page in self._hot))
+        if sum(count for _, count in found) > KEPT_PAGES:
+            found = self._drop_others(base, _pages(found))
+        elif self._hot is None:
+            self._hot = frozenset(_pages(found))
+        # Whatever is in `found` here is copied, and whatever was and is not any more has been dropped.
         for first, count in found:
             at = first * PAGE_BYTES
             _copy(base + at, image + at, count * PAGE_BYTES)
+
+    def _drop_others(self, base: int, pages: Sequence[int]) -> list[Run]:
+        """Drop the copies of all pages but of those to be kept, and return these."""
+        hot = self._hot  # once: another thread may be the one that decides
+        if hot is None:
+            hot = self._hot = frozenset(pages[:KEPT_PAGES])
+        kept = [page for page in pages if page in hot]
+        for first, count in runs_of(page for page in pages if page not in hot):
+            drop_pages(base + first * PAGE_BYTES, count * PAGE_BYTES)
+        return list(runs_of(kept))
 
 
 def _pages(found: Sequence[Run]) -> list[int]:

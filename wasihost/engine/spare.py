@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import TYPE_CHECKING
 
 from wasihost.engine.instance import Guest
 from wasihost.engine.reset import Reset
+from wasihost.errors import EngineError
 
 if TYPE_CHECKING:
     from wasihost.engine.code import Code
+    from wasihost.engine.engine import Engine
     from wasihost.engine.mapping import MappedImage
     from wasihost.engine.written import WrittenPages
 
@@ -30,7 +33,7 @@ def prepare(code: Code, image: MappedImage) -> Guest:
 
 
 class SpareGuests:
-    """Takes used guests and gives new ones, from any thread.
+    """Takes used guests and gives new ones, from any thread. Those that wait are freed with it.
 
     Args:
         code: What the guests are instances of.
@@ -39,6 +42,8 @@ class SpareGuests:
         most: How many may wait.
     """
 
+    __slots__ = ("__weakref__", "_code", "_finalizer", "_image", "_lock", "_most", "_reset", "_waiting")
+
     def __init__(self, code: Code, image: MappedImage, written: WrittenPages, *, most: int) -> None:
         self._code = code
         self._image = image
@@ -46,6 +51,8 @@ class SpareGuests:
         self._most = most
         self._waiting: list[Guest] = []
         self._lock = threading.Lock()
+        self._finalizer = weakref.finalize(self, _free, code.engine, self._waiting)
+        self._finalizer.atexit = False
 
     def take(self) -> Guest:
         """Return a new guest: one that waited, or one that is made now.
@@ -53,7 +60,17 @@ class SpareGuests:
         Raises:
             EngineError: It could not be made.
         """
-        return self.spare() or prepare(self._code, self._image)
+        guest = self.spare()
+        if guest is not None:
+            return guest
+        try:
+            return prepare(self._code, self._image)
+        except EngineError:
+            # Guests that were given back meanwhile may be what takes the room.
+            guest = self.spare()
+            if guest is None:
+                raise
+            return guest
 
     def spare(self) -> Guest | None:
         """Return a new guest that waited, if there is one."""
@@ -76,11 +93,21 @@ class SpareGuests:
                 return
         fresh.close()
 
-    def close(self) -> None:
-        """Free those that wait, and let no other wait."""
-        if not self._code.engine.is_of_this_process():
-            return  # they are those of the process that this one was forked from
+    def keep_at_most(self, most: int) -> None:
+        """Let fewer wait from now on, and free those beyond."""
         with self._lock:
-            gone, self._waiting, self._most = self._waiting, [], 0
+            self._most = most
+            gone = self._waiting[most:]
+            del self._waiting[most:]
         for guest in gone:
             guest.close()
+
+    def close(self) -> None:
+        """Free those that wait, and let no other wait."""
+        if self._code.engine.is_of_this_process():  # else they are those of the process that this one was forked from
+            self.keep_at_most(0)
+
+
+def _free(engine: Engine, waiting: list[Guest]) -> None:
+    while waiting and engine.is_of_this_process():
+        waiting.pop().close()

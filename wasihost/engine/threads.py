@@ -46,11 +46,6 @@ class Task(Generic[T]):
         """Wake the waiting thread."""
         self._done.release()
 
-    @property
-    def is_followed(self) -> bool:
-        """Whether there is something that nobody need wait for."""
-        return self._afterwards is not None
-
     def follow(self) -> None:
         """Do what nobody need wait for."""
         if self._afterwards is None:

@@ -8,7 +8,8 @@
 # ruff: noqa: F821 - names of harness.py
 import keyword
 import re
-from ast import Expr, Expression, PyCF_ONLY_AST
+import warnings
+from ast import Constant, Expr, Expression, PyCF_ONLY_AST
 
 # What a line cannot begin with that begins a statement.
 goes_on = re.compile(rb"[\s#)\]}]|(?:elif|else|except|finally)\b").match
@@ -20,38 +21,73 @@ is_statement = re.compile(
 can_be_decorated = re.compile(rb"(?:def|class|async)\b").match
 # Other ends of lines, other encodings, and statements that say something of the whole.
 needs_tree = re.compile(rb"\r|\A(?:[^\n]*\n)?[^\n]*coding[:=]|\b(?:global|__future__)\b").search
+compares_identity = re.compile(rb"\bis\b").search
+COROUTINE = 0x80
 ANNOTATES = {"__annotations__", "__annotate__", "__conditional_annotations__"}
 
 
 def compile_program(source, name, flags=0):
     """Return code objects to be executed one after the other; the value of the last is that of the program."""
+    show = warnings._showwarnmsg
+    shown = []
+    warnings._showwarnmsg = shown.append  # if the tree is made after all, it warns of the same once more
     try:
-        found = compile_text(source, name, flags)
+        found = compile_text(source, name, flags, shown)
     except (SyntaxError, ValueError):  # of a part: is it one of the whole? What is not UTF-8 is the latter
         found = None
-    return found or compile_tree(source, name, flags)
+    finally:
+        warnings._showwarnmsg = show
+    if found is None:
+        return compile_tree(source, name, flags)
+    for message in sorted(shown, key=line_of):
+        show(message)
+    return found
 
 
-def compile_text(source, name, flags):
-    """As `compile_program`, without a tree of the whole; None or a SyntaxError where it needs one."""
+def line_of(message):
+    return message.lineno
+
+
+def compile_text(source, name, flags, shown):
+    """As `compile_program`, without a tree of the whole; None or an error where it needs one."""
     if needs_tree(source):
         return None
     at = last_statement(source)
-    codes = ()
-    if at:
-        # If this is whole by itself, a statement begins where it ends.
-        codes = (compile(source[:at], name, "exec", flags, dont_inherit=True),)
-    if not is_statement(source, at) and b"\\" not in source[at:]:  # it may be warned of, and would be twice
+    rest = None
+    if not is_statement(source, at):
         try:
-            return (*codes, compile(shifted(source, at), name, "eval", flags, dont_inherit=True))
+            rest = (compile(shifted(source, at), name, "eval", flags, dont_inherit=True),)
         except SyntaxError:
-            pass
+            del shown[:]
     if not at:
+        return rest
+    is_expression = rest is not None
+    rest = rest or compile_end(shifted(source, at), name, flags)
+    if rest is None:
         return None
-    rest = compile_tree(shifted(source, at), name, flags)
-    if any(ANNOTATES.intersection(code.co_names) for code in rest):
-        return None  # a module is made ready for annotations before its first statement
-    return codes + rest
+    # If this is whole by itself, a statement begins where it ends.
+    first = compile(source[:at], name, "exec", flags, dont_inherit=True)
+    if first.co_flags & COROUTINE and not is_expression:
+        return None  # all statements of a turn are one coroutine
+    return (first, *rest)
+
+
+def compile_end(source, name, flags):
+    """Compile a last line that is no expression; None where that is not what it means after those before it."""
+    if compares_identity(source):
+        return None  # equal constants are one object in one piece of code
+    tree = compile(source, name, "exec", flags | PyCF_ONLY_AST, dont_inherit=True)
+    if not tree.body:
+        return None
+    first = tree.body[0]
+    if type(first) is Expr and type(first.value) is Constant and type(first.value.value) is str:
+        return None  # it would be the module's docstring
+    codes = compile_parsed(tree, name, flags)
+    for code in codes:
+        # A module is made ready for annotations before its first statement; what awaits is one coroutine.
+        if ANNOTATES.intersection(code.co_names) or code.co_flags & COROUTINE:
+            return None
+    return codes
 
 
 def last_statement(source):
@@ -75,7 +111,11 @@ def shifted(source, at):
 
 
 def compile_tree(source, name, flags):
-    tree = compile(source, name, "exec", flags | PyCF_ONLY_AST, dont_inherit=True)
+    return compile_parsed(compile(source, name, "exec", flags | PyCF_ONLY_AST, dont_inherit=True), name, flags)
+
+
+def compile_parsed(tree, name, flags):
+    """Compile a tree: its statements, and the expression at its end by itself."""
     codes = ()
     last = None
     if tree.body and type(tree.body[-1]) is Expr:

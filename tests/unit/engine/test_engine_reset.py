@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 import os
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -150,6 +153,27 @@ def test_many_copies_are_dropped_but_for_those_of_the_first(ready: Ready) -> Non
     guest.close()
 
 
+def test_resets_at_the_same_time_do_not_mix_what_they_keep(ready: Ready) -> None:
+    """The first ones decide which pages are kept, and each of these guests has written too many others."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for _ in range(25):
+            resetting = Reset(ready.code, ready.image, written_pages())
+            resetting._works = True
+            used = [prepare(ready.code, ready.image) for _ in range(4)]
+            for number, guest in enumerate(used):
+                guest.write(number * 700 * PAGE_BYTES, b"x" * (KEPT_PAGES + 100) * PAGE_BYTES)
+            with ThreadPoolExecutor(4) as pool:
+                fresh = list(pool.map(resetting.renew, used))
+            for made in fresh:
+                assert made is not None
+                assert is_image(ready, made)
+                made.close()
+    finally:
+        sys.setswitchinterval(interval)
+
+
 def test_a_reset_guest_has_a_store_and_tables_of_its_own(ready: Ready, resetting: Reset) -> None:
     guest = prepare(ready.code, ready.image)
     before = guest.export("wasihost:table", EXTERN_TABLE).of.table.item.store_id
@@ -255,6 +279,27 @@ def test_no_more_spare_guests_are_kept_than_asked_for(ready: Ready, spares: Spar
     for guest in kept:
         assert is_image(ready, guest)
         guest.close()
+
+
+def test_what_waits_is_freed_with_what_it_waits_in(ready: Ready) -> None:
+    made = SpareGuests(ready.code, ready.image, written_pages(), most=2)
+    made.put_away(prepare(ready.code, ready.image))
+    (waiting,) = made._waiting
+    assert waiting._store is not None
+    del made
+    gc.collect()
+    assert waiting._store is None
+
+
+def test_fewer_may_wait_from_now_on(ready: Ready, spares: SpareGuests) -> None:
+    for _ in range(2):
+        spares.put_away(prepare(ready.code, ready.image))
+    kept, gone = spares._waiting
+    spares.keep_at_most(1)
+    assert spares._waiting == [kept]
+    assert gone._store is None
+    spares.put_away(prepare(ready.code, ready.image))
+    assert spares._waiting == [kept]
 
 
 def test_after_the_end_no_guest_is_kept(ready: Ready, spares: SpareGuests) -> None:

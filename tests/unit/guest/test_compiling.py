@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import contextlib
+import inspect
 import io
 import traceback
 import warnings
@@ -32,15 +35,17 @@ def names() -> dict[str, Any]:
 GUEST = names()
 
 
-def outcome(compiled: Any, source: bytes) -> tuple[Any, ...]:
+def outcome(compiled: Any, source: bytes, flags: int = 0) -> tuple[Any, ...]:
     """What it comes to: output, value, error with its lines, names that are left."""
     space: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__}
     out, value, error = io.StringIO(), None, None
     try:
-        codes = compiled(source, "program.py", 0)
+        codes = compiled(source, "program.py", flags)
         with contextlib.redirect_stdout(out):
             for code in codes:
                 value = eval(code, space)
+                if code.co_flags & inspect.CO_COROUTINE:
+                    value = asyncio.run(value)
     except Exception as caught:
         said = caught.args if not isinstance(caught, SyntaxError) else (caught.msg, caught.lineno, caught.offset)
         lines = [frame.lineno for frame in traceback.extract_tb(caught.__traceback__) if frame.filename == "program.py"]
@@ -49,10 +54,20 @@ def outcome(compiled: Any, source: bytes) -> tuple[Any, ...]:
     return out.getvalue(), repr(value).split(" at 0x")[0], error, kept
 
 
-def check(source: str) -> tuple[Any, ...]:
+def warned(compiled: Any, source: bytes, flags: int) -> list[tuple[str, int]]:
+    with warnings.catch_warnings(record=True) as heard, contextlib.suppress(Exception):
+        warnings.simplefilter("always")
+        compiled(source, "program.py", flags)
+    return sorted((str(warning.message), warning.lineno) for warning in heard)
+
+
+def check(source: str, flags: int = 0) -> tuple[Any, ...]:
     raw = source.encode()
-    found = outcome(GUEST["compile_program"], raw)
-    assert found == outcome(GUEST["compile_tree"], raw), source
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = outcome(GUEST["compile_program"], raw, flags)
+        assert found == outcome(GUEST["compile_tree"], raw, flags), source
+    assert warned(GUEST["compile_program"], raw, flags) == warned(GUEST["compile_tree"], raw, flags)
     return found
 
 
@@ -61,11 +76,19 @@ def value_of(source: str) -> str:
 
 
 def is_cut(source: str) -> bool:
-    """Whether it takes the fast way."""
+    """Whether it takes the fast way, and so no tree of more than its last statement is made."""
+    trees = []
+
+    def counted(*given: Any) -> Any:
+        trees.append(given)
+        return make(*given)
+
+    make, GUEST["compile_tree"] = GUEST["compile_tree"], counted
     try:
-        return GUEST["compile_text"](source.encode(), "program.py", 0) is not None
-    except SyntaxError:
-        return False
+        GUEST["compile_program"](source.encode(), "program.py")
+    finally:
+        GUEST["compile_tree"] = make
+    return not trees
 
 
 @pytest.mark.parametrize(
@@ -114,6 +137,10 @@ def is_cut(source: str) -> bool:
         ("x: int = 1\ny: int = 2", "None"),
         ("x: int = 1\nif x:\n    y: int = 2", "None"),
         ("x: int = 1\nx", "1"),
+        ("x = 1\n'text'; print(__doc__)", "None"),
+        ("'text'; print(__doc__)", "None"),
+        ("x = 5\nx\n\\", "None"),
+        ("a = 1000\nif a is 1000: print('same')", "None"),
     ],
 )
 def test_values(source: str, value: str) -> None:
@@ -148,6 +175,22 @@ def test_errors_are_those_of_the_whole(source: str) -> None:
     assert check(source)[2] == (whole.type, (whole.value.msg, whole.value.lineno, whole.value.offset), [])
 
 
+AWAITING = [
+    "await asyncio.sleep(0)\n5",
+    "await asyncio.sleep(0)\nfor i in [1]: asyncio.create_task(asyncio.sleep(0))",
+    "x = 1\nif x:\n    await asyncio.sleep(0)\n",
+    "v = contextvars.ContextVar('v')\nawait asyncio.sleep(0)\nv.set(1)\nif 1:\n    w = v.get()",
+    "x = await asyncio.sleep(0, 5)\nx",
+    "x = 1\nawait asyncio.sleep(0, 5)",
+    "async def f(): return asyncio.current_task()\nx = await f()\nif 1:\n    y = asyncio.current_task() is x\nx = 0",
+]
+
+
+@pytest.mark.parametrize("source", AWAITING)
+def test_what_awaits_at_top_level_is_one_coroutine(source: str) -> None:
+    assert check(f"import asyncio, contextvars\n{source}", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)[2] is None
+
+
 def test_lines_of_errors_are_those_of_the_program() -> None:
     assert check("x = 1\n\n\nx / 0")[2] == (ZeroDivisionError, ("division by zero",), [4])
     assert check("def f():\n    return 1 / 0\n\nx = 1\n\nif x:\n    f()\n")[2][2] == [7, 2]
@@ -163,7 +206,7 @@ def test_lines_of_errors_are_those_of_the_program() -> None:
         ("x = 1\nprint('a\\tb')", True),
         ("for i in range(3):\n    print(i)\n", False),
         ("x = 1\r\nx", False),
-        ("x = 1\nglobal x", False),
+        ("def f():\n    global x\nx = 1", False),
     ],
 )
 def test_common_programs_need_no_tree(source: str, cut: bool) -> None:
@@ -188,7 +231,15 @@ def test_code_of_later_parts_knows_what_was_imported_from_the_future() -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["x = 1\nprint('\\d'); x", "x = '\\d'\nx", "'\\d'\n@str\ndef f(): pass", "x = 1\n'\\d'", "if 1:\n    '\\d'"],
+    [
+        "x = 1\nprint('\\d'); x",
+        "x = '\\d'\nx",
+        "'\\d'\n@str\ndef f(): pass",
+        "x = 1\n'\\d'",
+        "if 1:\n    '\\d'",
+        "x = 1 is 1\nif x:\n    y: int = 2",
+        "x = 1\nprint(1if x else 2); print(2)",
+    ],
 )
 def test_it_is_warned_once(source: str) -> None:
     with warnings.catch_warnings(record=True) as heard:
@@ -204,7 +255,8 @@ x = 1|y = 2; x = y|print(1)|x|x + 1|if 1:|else:|    x = 3|    print(x)|    pass|
 # note||@f|lambda: 1|x: int = 1|global x|1 / 0|missing|import math|math.pi|with open:|del x|raise ValueError(x)|print(
 x if x else 2|x == 1|x['a'] = 1|x.b = 1|x += 1|assert x|...|\tx|é = 1|é|\\|x = \\|match x:|    case 1: y = 1|not x
 from math import *|x = yield|await x|(y := 2)|f'{x}'|f'{x'|:|elif x:|return|type x = 1|nonlocal x|    global x
-    y: int = 1|async def g(): 1|'\\d'|x = '\\d'
+    y: int = 1|async def g(): 1|'text'; x|if x is 1: y = 2|x = 1 is 1|print(1if x else 2); x
+    await g()|'\\d'|x = '\\d'
 """.replace("\n", "|").split("|")
 )
 
@@ -212,7 +264,9 @@ from math import *|x = yield|await x|(y := 2)|f'{x}'|f'{x'|:|elif x:|return|type
 @given(st.lists(LINES, max_size=12), st.booleans())
 @settings(max_examples=1000, deadline=None)
 def test_any_lines_mean_what_they_mean_as_a_whole(lines: list[str], ends: bool) -> None:
-    check("\n".join(lines) + "\n" * ends)
+    source = "\n".join(lines) + "\n" * ends
+    check(source)
+    check(source, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 @given(st.binary(max_size=40))
