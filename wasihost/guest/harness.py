@@ -780,11 +780,13 @@ def fill_gaps():
     in a row lie one behind the other: no gap is left for it.
     """
     fillers, count = [None] * 200_000, 0
-    for size in (*range(8192, 512, -512), *range(512, 8, -8)):
+    for size in (*range(8192, 512, -512), *range(512, 8, -16)):
         before = step = same = 0
-        while same < 16 and count < len(fillers):
+        # The bound is for the smallest: where numbers have no list of free ones, those of this loop lie among them.
+        end = count + 4000
+        while same < 16 and count < end:
             # What malloc adds is 4 bytes, and bytes have 17 before and behind them.
-            fillers[count] = filler = bytes(size - 21) if size > 23 else object()
+            fillers[count] = filler = bytes(size - 21) if size > 16 else object()
             count += 1
             same = same + 1 if id(filler) - before == step else 0
             before, step = id(filler), id(filler) - before
