@@ -225,7 +225,7 @@ class Pool:
                         del self._idle[index]
                     else:
                         self._waiters.append(waiter)
-                    if self._wants_more(spare=len(self._waiters)):
+                    if self._wants_more():
                         start = _Start()
                         self._starting += 1
                 if start is not None:
@@ -264,10 +264,10 @@ class Pool:
             if held is not None:
                 self._release(held)
 
-    def _wants_more(self, *, spare: int) -> bool:
-        """Whether another worker should be started, for those who wait or for the next to come."""
+    def _wants_more(self) -> bool:
+        """Whether another worker should be started: somebody waits for whom none is on its way."""
         there = self._busy + len(self._idle) + self._starting
-        return there < self._size and self._starting <= spare and not self._idle
+        return there < self._size and self._starting < len(self._waiters) and not self._idle
 
     def _wait(self, waiter: _Waiter, control: Control) -> WorkerProcess | None:
         control.bind(lambda: self._leave(waiter))

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ from wasihost.containment.pool import ATTEMPTS, Pool
 from wasihost.containment.process import WorkerProcess
 from wasihost.engine.ending import Ending, Execution
 from wasihost.errors import ClosedError, EngineError, WallsMissingError
-from wasihost.image.store import Located
 
 ECHO = """
 ready()
@@ -70,7 +68,7 @@ def make(maker: Maker) -> Iterator[Callable[..., Pool]]:
             "grants": [], "room": None, "open_files": 8, "file_bytes": 0, "memory_bytes": 65536, "size": 1,
             "launcher": None, "require_walls": frozenset(),
         }  # fmt: skip
-        located: Any = Located.__new__(Located)
+        located: Any = object()
         pool = Pool(located, **{**given, **kwargs})
         pools.append(pool)
         return pool
@@ -84,7 +82,7 @@ def make(maker: Maker) -> Iterator[Callable[..., Pool]]:
 
 
 def request(text: str, **kwargs: Any) -> Job:
-    return replace(job(deadline_seconds=30.0, **kwargs), request=text.encode())
+    return job(deadline_seconds=30.0, **kwargs)._replace(request=text.encode())
 
 
 def run(pool: Pool, text: str, **kwargs: Any) -> Execution:
@@ -168,6 +166,17 @@ def test_many_deaths_with_many_callers(make: Callable[..., Pool]) -> None:
 
 
 # -- the queue ---------------------------------------------------------------------------------------------------------
+
+
+def test_another_worker_is_started_for_those_who_wait_only(make: Callable[..., Pool], maker: Maker) -> None:
+    pool = make(size=2)
+    for _ in range(5):
+        run(pool, "x")
+    assert maker.made == len(pool.pids()) == 1
+    first, second = Caller(pool, "sleep 0.3"), Caller(pool, "sleep 0.3")
+    for caller in (first, second):
+        caller.wait()
+    assert maker.made == len(pool.pids()) == 2
 
 
 def test_first_come_first_served(make: Callable[..., Pool]) -> None:
@@ -503,12 +512,15 @@ def test_ctrl_c_while_a_worker_is_started(
     make: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch, text: str, *, after: bool
 ) -> None:
     pool = make(size=2 if text == "x" else 1)
+    busy = Caller(pool, "sleep 0.3" if text == "x" else "x")
+    assert wait_for(lambda: pool._busy == 1 if text == "x" else pool._idle)
     with monkeypatch.context() as patch:
         patch.setattr(
             threading.Thread, "start", Interrupt(threading.Thread.start, after=after, thread="wasihost-start")
         )
         with pytest.raises(KeyboardInterrupt):
             run(pool, text)
+    busy.wait()
     check_nothing_is_lost(pool)
 
 
