@@ -82,7 +82,7 @@ def in_process(runtime: str, repeats: int) -> dict[str, Any]:
     from wasihost import Sandbox
 
     started = time.perf_counter()
-    with Sandbox(runtime=runtime) as sandbox:
+    with Sandbox(runtime=runtime, containment="in-process") as sandbox:
         ready = time.perf_counter() - started
         seconds = times_of(lambda: sandbox.run(PROGRAM, check=True).stdout_bytes, repeats)
     return {"runtime": runtime, "sandbox_ready_ms": round(ready * 1000, 1), **summary(seconds)}
