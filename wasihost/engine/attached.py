@@ -13,8 +13,9 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from wasihost.engine.layers import PAGE_BYTES, PLACE_BITS, PLACE_MASK, Checkpoint, extents_of, runs_of
+from wasihost.engine.layers import PLACE_BITS, PLACE_MASK, Checkpoint, extents_of
 from wasihost.engine.mapping import View, map_private
+from wasihost.engine.runs import PAGE_BYTES, runs_of
 from wasihost.engine.snapshot import OPEN_COUNT, OWN_GLOBALS
 from wasihost.engine.written import Scratch
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from wasihost.engine.instance import Guest
     from wasihost.engine.layers import RestingMemory
     from wasihost.engine.mapping import MappedImage
-    from wasihost.engine.written import Run, WrittenPages
+    from wasihost.engine.runs import Run
+    from wasihost.engine.written import WrittenPages
 
 HOT_PAGES: Final = 768
 """Written pages that a guest keeps as its own copies; with more, all are dropped, to come back as they are needed."""

@@ -38,6 +38,7 @@ from wasihost.engine.capi import (
 )
 from wasihost.engine.capture import Capture
 from wasihost.engine.ending import CANCELLED, EXPIRED, End, Ending, Stop
+from wasihost.engine.mapping import window
 from wasihost.engine.surroundings import Surroundings
 from wasihost.engine.traps import meaning_of
 from wasihost.engine.wasi_context import wasi_config
@@ -48,9 +49,6 @@ if TYPE_CHECKING:
     from wasihost.engine.code import Code
 
 UNLIMITED_FUEL: Final = 2**63
-_READ_ONLY: Final = 0x100  # PyBUF_READ
-_memoryview_of: Final[Any] = ctypes.pythonapi.PyMemoryView_FromMemory
-_memoryview_of.restype, _memoryview_of.argtypes = ctypes.py_object, [c_void_p, ctypes.c_ssize_t, c_int]
 NO_FINALIZER: Final = ctypes.cast(0, Finalizer)
 WASI_CALL_FAILED: Final = "In func wasi_snapshot_preview1::"
 MAX_TABLE_ELEMENTS: Final = 1 << 20
@@ -79,6 +77,7 @@ class Guest:
     """An instance with its own store, ready to be written to and called."""
 
     __slots__ = (
+        "_address",
         "_externs",
         "_fuel",
         "_instance",
@@ -134,6 +133,7 @@ class Guest:
             lib.wasm_trap_delete(trap)
             raise EngineError(f"cannot instantiate: {take_text(vec)}")
         self._memory = self.export("memory", EXTERN_MEMORY).of.memory
+        self._address: int | None = None
 
     def begin(self, surroundings: Surroundings) -> None:
         """Give the guest its grants and limits; its deadline counts from here.
@@ -208,7 +208,10 @@ class Guest:
 
     def memory_address(self) -> int:
         """Address of the linear memory in this process; it does not move while the guest lives."""
-        return int(lib.wasmtime_memory_data(self.context, byref(self._memory)))
+        address = self._address
+        if address is None:
+            address = self._address = int(lib.wasmtime_memory_data(self.context, byref(self._memory)))
+        return address
 
     def grow_to(self, size: int) -> None:
         """Grow the memory to at least `size` bytes.
@@ -239,9 +242,7 @@ class Guest:
             GuestMemoryError: It does not lie within its memory.
         """
         self._bounds(address, size)
-        # An array type of ctypes for each size would do too, but such types pile up until the collector runs.
-        view: memoryview = _memoryview_of(self.memory_address() + address, size, _READ_ONLY)
-        return view
+        return window(self.memory_address() + address, size)
 
     def write(self, address: int, data: bytes) -> None:
         """Copy bytes into the guest.

@@ -8,13 +8,12 @@ from __future__ import annotations
 import itertools
 import os
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from wasihost.engine.runs import PAGE_BYTES
 from wasihost.errors import EngineError
 
-PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 MAX_LAYERS: Final = 8
 """More than so many files are joined when the next fork comes."""
 PLACE_BITS: Final = 32
@@ -103,8 +102,7 @@ class Layer:
         return os.fstat(self.descriptor).st_blocks * 512
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestingMemory:
+class RestingMemory(NamedTuple):
     """What is to be put under a guest.
 
     Attributes:
@@ -122,8 +120,7 @@ class RestingMemory:
     own: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
+class Checkpoint(NamedTuple):
     """What a turn changed: pages that were written where no page of the checkpoint before lies.
 
     Attributes:
@@ -299,17 +296,3 @@ def extents_of(pages: dict[int, int]) -> Iterator[Extent]:
         first, count, where = page, 1, found
     if count > 0:
         yield Extent(first, count, *split(where))
-
-
-def runs_of(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield (first, how many) of ascending numbers that follow one another."""
-    first = count = -1
-    for number in numbers:
-        if number == first + count:
-            count += 1
-            continue
-        if count > 0:
-            yield first, count
-        first, count = number, 1
-    if count > 0:
-        yield first, count

@@ -6,9 +6,8 @@ import ctypes
 import os
 import threading
 import weakref
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from wasihost.errors import EngineError
 
@@ -42,6 +41,8 @@ _address, _size, _int = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
 _mmap: Final = _libc("mmap", _address, _address, _size, _int, _int, _int, ctypes.c_int64) if _CAN_MAP else None
 _mremap: Final = _libc("mremap", _address, _address, _size, _size, _int, _address) if _CAN_MAP else None
 _madvise: Final = _libc("madvise", _int, _address, _size, _int) if _CAN_MAP else None
+_memoryview_of: Final[Any] = ctypes.pythonapi.PyMemoryView_FromMemory
+_memoryview_of.restype, _memoryview_of.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int]
 
 
 def map_private(address: int, size: int, descriptor: int, offset: int) -> None:
@@ -78,6 +79,13 @@ def drop_pages(address: int, size: int) -> None:
         raise EngineError(f"cannot drop memory: {os.strerror(ctypes.get_errno())}")
 
 
+def window(address: int, size: int, *, writable: bool = False) -> memoryview:
+    """Return memory of this process as bytes; whoever uses the window sees to it that the memory stays."""
+    # An array type of ctypes for each size would do too, but such types pile up until the collector runs.
+    view: memoryview = _memoryview_of(address, size, 0x200 if writable else 0x100)  # PyBUF_WRITE, PyBUF_READ
+    return view
+
+
 class View:
     """A file mapped as it is, to compare with or to write into; its size must not change.
 
@@ -85,7 +93,7 @@ class View:
         EngineError: The system cannot map it.
     """
 
-    __slots__ = ("__weakref__", "_finalizer", "address", "size")
+    __slots__ = ("__weakref__", "_finalizer", "address", "size", "window")
 
     def __init__(self, descriptor: int, *, writable: bool) -> None:
         self.size = os.fstat(descriptor).st_size
@@ -94,6 +102,7 @@ class View:
         if address is None or address == _FAILED:
             raise EngineError(f"cannot map memory: {os.strerror(ctypes.get_errno())}")
         self.address = int(address)
+        self.window = window(self.address, self.size, writable=writable)
         self._finalizer = weakref.finalize(self, _unmap, self.address, self.size)
         self._finalizer.atexit = False
 
@@ -106,8 +115,7 @@ def _unmap(address: int, size: int) -> None:
     ctypes.CDLL(None).munmap(ctypes.c_void_p(address), ctypes.c_size_t(size))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputBuffer:
+class OutputBuffer(NamedTuple):
     """Where the harness's buffered standard output keeps what it has not written yet.
 
     Attributes:
@@ -121,8 +129,7 @@ class OutputBuffer:
     end_at: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(NamedTuple):
     """Addresses inside an image, in bytes from the start of its memory.
 
     Attributes:

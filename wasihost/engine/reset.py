@@ -8,14 +8,12 @@ store: only the memory moves there.
 
 from __future__ import annotations
 
-import ctypes
-import os
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from wasihost.engine.instance import Guest
-from wasihost.engine.layers import PAGE_BYTES, runs_of
-from wasihost.engine.mapping import MoveError, drop_pages, move_private
+from wasihost.engine.mapping import MoveError, drop_pages, move_private, window
+from wasihost.engine.runs import PAGE_BYTES, runs_of
 from wasihost.engine.written import Scratch
 from wasihost.errors import EngineError
 
@@ -24,20 +22,13 @@ if TYPE_CHECKING:
 
     from wasihost.engine.code import Code
     from wasihost.engine.mapping import MappedImage
-    from wasihost.engine.written import Run, WrittenPages
+    from wasihost.engine.written import Spans, WrittenPages
 
 KEPT_PAGES: Final = 512
 """Copies of pages that a guest takes along; the others come back when they are needed."""
-
-
-def _memcpy() -> Any:  # noqa: ANN401 - a foreign function of ctypes
-    # Through PyDLL: to let other threads of Python run meanwhile costs more than to copy a page.
-    function = ctypes.PyDLL(None).memcpy
-    function.restype, function.argtypes = None, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
-    return function
-
-
-_copy: Final[Any] = _memcpy() if os.name == "posix" else None
+SAMPLE_RESETS: Final = 64
+"""So often it is looked which pages a run wrote at all: once a copy, a page counts as written for as long as it is one.
+Copying a page back costs half a microsecond in each reset, and to need it again three or four."""
 
 
 class _Room(threading.local):
@@ -57,13 +48,14 @@ class Reset:
         written: Finds written pages.
     """
 
-    __slots__ = ("_code", "_hot", "_image", "_works", "_written")
+    __slots__ = ("_code", "_count", "_hot", "_image", "_works", "_written")
 
     def __init__(self, code: Code, image: MappedImage, written: WrittenPages) -> None:
         self._code = code
         self._image = image
         self._written = written
         self._works: bool | None = None
+        self._count = 0
         self._hot: frozenset[int] | None = None
         """Pages that the first guest wrote: the ones to keep where all would be too many."""
 
@@ -105,27 +97,44 @@ class Reset:
             used.close()
 
     def _restore(self, base: int) -> None:
-        image = self._image.view().address
-        found: Sequence[Run] = self._written.find(base, self._image.layout.memory_bytes, _room.scratch)
-        if sum(count for _, count in found) > KEPT_PAGES:
-            found = self._drop_others(base, _pages(found))
+        size = self._image.layout.memory_bytes
+        memory, image = window(base, size, writable=True), self._image.view().window
+        starts, ends = self._written.find_spans(base, size, _room.scratch)
+        self._count += 1
+        if sum(ends) - sum(starts) > KEPT_PAGES * PAGE_BYTES:
+            hot = self._hot  # once: another thread may be the one that decides
+            if hot is None:
+                hot = self._hot = frozenset(_pages(starts, ends)[:KEPT_PAGES])
+            starts, ends = _drop_others(base, _pages(starts, ends), hot)
         elif self._hot is None:
-            self._hot = frozenset(_pages(found))
-        # Whatever is in `found` here is copied, and whatever was and is not any more has been dropped.
-        for first, count in found:
-            at = first * PAGE_BYTES
-            _copy(base + at, image + at, count * PAGE_BYTES)
-
-    def _drop_others(self, base: int, pages: Sequence[int]) -> list[Run]:
-        """Drop the copies of all pages but of those to be kept, and return these."""
-        hot = self._hot  # once: another thread may be the one that decides
-        if hot is None:
-            hot = self._hot = frozenset(pages[:KEPT_PAGES])
-        kept = [page for page in pages if page in hot]
-        for first, count in runs_of(page for page in pages if page not in hot):
-            drop_pages(base + first * PAGE_BYTES, count * PAGE_BYTES)
-        return list(runs_of(kept))
+            self._hot = frozenset(_pages(starts, ends))
+        elif self._count % SAMPLE_RESETS == 0:
+            pages = _pages(starts, ends)
+            starts, ends = _drop_others(base, pages, _changed(pages, memory, image))
+        # Whatever is in `starts` here is copied, and whatever was and is not any more has been dropped. Slices of
+        # memoryviews are copied in half the time of a foreign call.
+        for start, end in zip(starts, ends, strict=True):
+            memory[start:end] = image[start:end]
 
 
-def _pages(found: Sequence[Run]) -> list[int]:
-    return [page for first, count in found for page in range(first, first + count)]
+def _drop_others(base: int, pages: Sequence[int], kept: frozenset[int]) -> Spans:
+    """Drop the copies of all pages but of those to be kept, and return these."""
+    for first, count in runs_of(page for page in pages if page not in kept):
+        drop_pages(base + first * PAGE_BYTES, count * PAGE_BYTES)
+    runs = list(runs_of(page for page in pages if page in kept))
+    return [first * PAGE_BYTES for first, _ in runs], [(first + count) * PAGE_BYTES for first, count in runs]
+
+
+def _changed(pages: Sequence[int], memory: memoryview, image: memoryview) -> frozenset[int]:
+    """Return the pages that differ."""
+    found = []
+    for page in pages:
+        at = slice(page * PAGE_BYTES, (page + 1) * PAGE_BYTES)  # as bytes: memoryviews compare one item at a time
+        if memory[at].tobytes() != image[at].tobytes():
+            found.append(page)
+    return frozenset(found)
+
+
+def _pages(starts: Sequence[int], ends: Sequence[int]) -> list[int]:
+    firsts, lasts = (start // PAGE_BYTES for start in starts), (end // PAGE_BYTES for end in ends)
+    return [page for first, last in zip(firsts, lasts, strict=True) for page in range(first, last)]

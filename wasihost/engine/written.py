@@ -7,7 +7,7 @@ import os
 import struct
 from typing import Final
 
-from wasihost.engine.layers import PAGE_BYTES, runs_of
+from wasihost.engine.runs import PAGE_BYTES, Run, runs_of
 
 _SCAN: Final = 0xC0606610
 """PAGEMAP_SCAN, from Linux 6.7."""
@@ -19,8 +19,9 @@ _ENTRY_SWAPPED: Final = 1 << 62
 _ENTRY_OF_FILE: Final = 1 << 61
 _ENTRIES: Final = 8192
 
-Run = tuple[int, int]
-"""Number of the first page and how many."""
+
+Spans = tuple[list[int], list[int]]
+"""Where the first, the second, ... starts, and where it ends."""
 
 
 class Scratch:
@@ -63,17 +64,24 @@ class WrittenPages:
             size: Its bytes.
             scratch: Room that nobody else uses meanwhile.
         """
+        starts, ends = self.find_spans(address, size, scratch)
+        return [(start // PAGE_BYTES, (end - start) // PAGE_BYTES) for start, end in zip(starts, ends, strict=True)]
+
+    def find_spans(self, address: int, size: int, scratch: Scratch) -> Spans:
+        """Return them as bytes: where they start, and where they end, seen from the start of the memory."""
         if self._pagemap < 0:
-            return [(0, size // PAGE_BYTES)]
+            return [0], [size]
         if self._scans:
             found = self._scan(address, size, scratch)
             if found is not None:
                 return found
             self._scans = False
-        return self._read(address // PAGE_BYTES, size // PAGE_BYTES)
+        runs = self._read(address // PAGE_BYTES, size // PAGE_BYTES)
+        return [first * PAGE_BYTES for first, _ in runs], [(first + count) * PAGE_BYTES for first, count in runs]
 
-    def _scan(self, address: int, size: int, scratch: Scratch) -> list[Run] | None:
-        found: list[Run] = []
+    def _scan(self, address: int, size: int, scratch: Scratch) -> Spans | None:
+        starts: list[int] = []
+        ends: list[int] = []
         at, end = address, address + size
         arguments, regions = scratch.arguments, ctypes.addressof(scratch.regions)
         while at < end:
@@ -86,15 +94,13 @@ class WrittenPages:
             if count < 0:
                 return None
             numbers = scratch.numbers[: 3 * count].tolist()
-            found += [
-                ((first - address) // PAGE_BYTES, (last - first) // PAGE_BYTES)
-                for first, last in zip(numbers[::3], numbers[1::3], strict=True)
-            ]
+            starts += [number - address for number in numbers[::3]]
+            ends += [number - address for number in numbers[1::3]]
             walked = _ARGUMENTS.unpack_from(arguments)[4]
             if walked <= at:
                 return None
             at = walked
-        return found
+        return starts, ends
 
     def _read(self, first: int, pages: int) -> list[Run]:
         written = []

@@ -20,8 +20,8 @@ from wasihost.engine.capi import EXTERN_TABLE
 from wasihost.engine.ending import Ending
 from wasihost.engine.execute import Run
 from wasihost.engine.instance import Guest
-from wasihost.engine.layers import PAGE_BYTES
-from wasihost.engine.reset import KEPT_PAGES, Reset
+from wasihost.engine.reset import KEPT_PAGES, SAMPLE_RESETS, Reset
+from wasihost.engine.runs import PAGE_BYTES
 from wasihost.engine.spare import SpareGuests, prepare
 from wasihost.engine.surroundings import Surroundings
 from wasihost.engine.threads import submit_and_wait
@@ -130,7 +130,8 @@ def test_whatever_is_written_the_memory_is_the_image(
     fresh.close()
 
 
-def test_a_reset_guest_needs_no_new_copies(ready: Ready, resetting: Reset) -> None:
+def test_a_reset_guest_needs_no_new_copies(ready: Ready) -> None:
+    resetting = Reset(ready.code, ready.image, written_pages())
     guest = prepare(ready.code, ready.image)
     assert own_pages(ready, guest) <= 1
     assert run(ready, guest, "print(1)") is Ending.RETURNED
@@ -150,6 +151,24 @@ def test_many_copies_are_dropped_but_for_those_of_the_first(ready: Ready) -> Non
     guest = renewed(resetting, guest)
     assert own_pages(ready, guest) == 5
     assert is_image(ready, guest)
+    guest.close()
+
+
+def test_copies_that_runs_do_not_write_are_dropped_after_a_while(ready: Ready) -> None:
+    resetting = Reset(ready.code, ready.image, written_pages())
+    guest = prepare(ready.code, ready.image)
+    guest.write(10 * PAGE_BYTES, bytes(5 * PAGE_BYTES))
+    guest = renewed(resetting, guest)
+    kept = []
+    for number in range(2, SAMPLE_RESETS + 2):
+        # The same as in the image counts as not written: nothing has to be copied back then.
+        guest.write(12 * PAGE_BYTES, guest.read(12 * PAGE_BYTES, 8))
+        guest.write(20 * PAGE_BYTES, f"run {number}".encode())
+        guest.write(22 * PAGE_BYTES, f"run {number}".encode())
+        guest = renewed(resetting, guest)
+        assert is_image(ready, guest)
+        kept.append(own_pages(ready, guest))
+    assert kept == [7] * (SAMPLE_RESETS - 2) + [2, 3]
     guest.close()
 
 

@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 
 from wasihost.engine.layers import (
     MAX_LAYERS,
-    PAGE_BYTES,
     Checkpoint,
     Extent,
     Layer,
     SessionMemory,
     extents_of,
     resting_memory,
-    runs_of,
     split,
 )
+from wasihost.engine.runs import PAGE_BYTES, runs_of
 from wasihost.errors import EngineError
 
 PAGES = 40

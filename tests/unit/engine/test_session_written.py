@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wasihost.engine.layers import PAGE_BYTES, Layer
+from wasihost.engine.layers import Layer
 from wasihost.engine.mapping import map_private
+from wasihost.engine.runs import PAGE_BYTES
 from wasihost.engine.written import Scratch, WrittenPages
 
 PAGES = 3000
