@@ -16,10 +16,11 @@ from wasihost.containment.job import Control, Grant, Job, make_job
 from wasihost.engine.snapshot import ENTROPY_READS, NO_ROOM
 from wasihost.engine.surroundings import Directory
 from wasihost.errors import ConfigError, DiskFullError, ImageBuildError, InvalidImageError, InvalidLimitsError
+from wasihost.image.image_protocol import ImageReply, ImageRequest, read_image_reply
 from wasihost.image.named import PACKAGES, PACKAGES_GUEST, NamedImage, build_lock, describe_files, publish_named
 from wasihost.image.packages.wanted import read_wanted
 from wasihost.image.plausible import globals_fit, with_our_counters
-from wasihost.image.protocol import MESSAGE_BYTES, ImageReply, ImageRequest, Request, read_image_reply
+from wasihost.image.protocol import MESSAGE_BYTES, Request
 from wasihost.image.sound import layout_of, sound
 from wasihost.image.store import Located, locate
 from wasihost.limits import WASM_PAGE_BYTES, Limits
@@ -122,8 +123,7 @@ def build(recipe: Recipe, *, limits: Limits, containment: Containment, progress:
             description = _description(recipe, base, about, packages, said=said, snapshot=snapshot, staged=staged)
             description["seconds"] = round(time.monotonic() - started, 2)
             described = describe_files(cache, staged, description)
-            made = replace(
-                base,
+            made = base._replace(
                 image=staged,
                 libraries=(*base.libraries, *_packages(staged)),
                 memory_bytes=snapshot.memory_bytes,

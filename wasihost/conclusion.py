@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from wasihost.engine.ending import End, Ending, Execution
-from wasihost.image.protocol import Reply, TurnReply, decode_reply, decode_turn_reply
+from wasihost.image.protocol import Reply, decode_reply
 from wasihost.limits import Limits
 from wasihost.result import Outcome, RunResult
 
 if TYPE_CHECKING:
     from wasihost.capabilities.comparing import Changes
+    from wasihost.image.turn_protocol import TurnReply
 
 OUTCOMES: Final[dict[Ending, Outcome]] = {
     Ending.RETURNED: Outcome.EXITED,
@@ -64,6 +64,8 @@ def conclude(execution: Execution, limits: Limits, walls: tuple[str, ...]) -> Ru
 
 def read_turn(execution: Execution, limits: Limits) -> tuple[Execution, TurnReply | None]:
     """Return what the guest said of its turn. Without that, the turn is to be undone, and the execution says why."""
+    from wasihost.image.turn_protocol import decode_turn_reply  # runs do without
+
     if execution.end.ending is not Ending.RETURNED or execution.checkpoint is None:
         return execution, None
     try:
@@ -71,7 +73,7 @@ def read_turn(execution: Execution, limits: Limits) -> tuple[Execution, TurnRepl
             execution.reply or b"", value_bytes=limits.value_bytes, display_bytes=limits.display_bytes
         )
     except ValueError as error:
-        return replace(execution, end=End(Ending.CRASHED, str(error))), None
+        return execution._replace(end=End(Ending.CRASHED, str(error))), None
     return execution, said
 
 

@@ -13,7 +13,6 @@ import time
 import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,7 +52,7 @@ async def run_in_loop(runner: Runner, program: Program) -> RunResult:
     gate = _gate(runner, loop)
     await gate.acquire()
     return await call_in_loop(
-        lambda control, out, err: runner.run(replace(program, on_stdout=out, on_stderr=err, loop=loop), control),
+        lambda control, out, err: runner.run(program._replace(on_stdout=out, on_stderr=err, loop=loop), control),
         program.on_stdout,
         program.on_stderr,
         unstarted=gate.release,

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from wasihost.capabilities.preopen import Preopen, Scratch
@@ -49,8 +49,7 @@ def borrow(
         WasiHostError: As `Runner`.
     """
     asked = setup
-    setup = replace(
-        setup,
+    setup = setup._replace(
         memory_bytes=_rounded(setup.memory_bytes, 2**28),
         open_files=_rounded(setup.open_files, 256),
         disk_bytes=_rounded(setup.disk_bytes, 2**30),

@@ -13,9 +13,9 @@ import time
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from wasihost.capabilities.paths import OpenedPreopens, guest_path_of, open_preopens
 from wasihost.conclusion import conclude
@@ -91,8 +91,7 @@ def _loaded_code(located: Located) -> Code | None:
     return next((ready.code for other, ready in _ready.items() if (other.compiled, other.metered) == same), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
+class Setup(NamedTuple):
     """What a runner is made of; two equal ones may share a runner.
 
     Attributes:
@@ -120,8 +119,7 @@ class Setup:
     launcher: Launcher | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
+class Program(NamedTuple):
     """What is run, with everything that was checked about it.
 
     Attributes:

@@ -21,11 +21,13 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from wasihost.bounds import Bounds
 from wasihost.capabilities.granted_files import Folder, GrantedFiles
-from wasihost.engine.layers import PAGE_BYTES, Extent, SessionMemory
+from wasihost.engine.layers import Extent, SessionMemory
+from wasihost.engine.runs import PAGE_BYTES
 from wasihost.errors import ConfigError, InvalidLimitsError, InvalidSessionError, UnusableSessionError
 from wasihost.image.plausible import globals_fit, with_our_counters
-from wasihost.image.protocol import MAX_OPEN_FILES_TOLD, encodable, read_files
+from wasihost.image.protocol import encodable
 from wasihost.image.sound import sound
+from wasihost.image.turn_protocol import MAX_OPEN_FILES_TOLD, read_files
 from wasihost.limits import WASM_PAGE_BYTES
 from wasihost.runtime.manifest import is_inner_path
 from wasihost.runtime.names import is_image_name, is_runtime_name

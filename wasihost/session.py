@@ -22,7 +22,8 @@ from wasihost.engine.ending import End, Ending
 from wasihost.errors import ClosedError, ConfigError, InvalidLimitsError, InvalidSourceError
 from wasihost.fair_lock import FairLock, Ticket
 from wasihost.image.plausible import globals_fit, with_our_counters
-from wasihost.image.protocol import MAX_DISPLAYS, OpenFile, TurnReply, TurnRequest, decode_files, encodable
+from wasihost.image.protocol import encodable
+from wasihost.image.turn_protocol import MAX_DISPLAYS, OpenFile, TurnReply, TurnRequest, decode_files
 from wasihost.limits import UNMETERED, Limits
 from wasihost.result import Outcome, RunResult
 from wasihost.source import read_source
@@ -691,7 +692,7 @@ class Session:
                     self._take_over(state, execution, said, asked)
                     raise
                 if not is_sound:
-                    execution, said = replace(execution, end=NONSENSE), None
+                    execution, said = execution._replace(end=NONSENSE), None
             is_over = True
         finally:
             if said is None:

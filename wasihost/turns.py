@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 from wasihost.capabilities.session_folders import SessionFolders
 from wasihost.containment.job import Control, make_job
-from wasihost.engine.layers import PAGE_BYTES, SessionMemory
+from wasihost.engine.layers import SessionMemory
+from wasihost.engine.runs import PAGE_BYTES
 from wasihost.errors import ConfigError
 from wasihost.image.protocol import MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from wasihost.containment.job import Calls
     from wasihost.engine.ending import Execution
-    from wasihost.image.protocol import TurnRequest
+    from wasihost.image.turn_protocol import TurnRequest
     from wasihost.limits import Limits
     from wasihost.runner import Runner
 

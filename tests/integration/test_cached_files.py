@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ import pytest
 from wasihost import errors
 from wasihost.engine.engine import Engine
 from wasihost.image import store
-from wasihost.image.sound import layout_of
+from wasihost.image.sound import layout_of, stored_layout
 from wasihost.image.store import compiled_folder, image_folder, is_ready, make_ready
 from wasihost.runtime import cache_root, find_runtime, install_folder, open_cache
 
@@ -159,7 +158,7 @@ def test_a_layout_survives_its_file(copy: Path) -> None:
     ready = make_ready(NAME, metered=True)
     stored = json.loads((image(copy) / "image.json").read_bytes())["layout"]
     assert layout_of(stored) == ready.image.layout
-    assert layout_of(json.loads(json.dumps(asdict(ready.image.layout)))) == ready.image.layout
+    assert layout_of(json.loads(json.dumps(stored_layout(ready.image.layout)))) == ready.image.layout
     assert ready.image.layout.output is not None
     assert len(ready.image.layout.slots) == 16
 

@@ -1011,7 +1011,7 @@ def test_what_a_worker_says_of_the_guest_has_to_be_possible(
     def lying(*arguments: Any) -> Any:
         snapshot = take(*arguments)
         assert snapshot is not None
-        return replace(snapshot, **said)
+        return snapshot._replace(**said)
 
     monkeypatch.setattr(execute, "take_snapshot", lying)
     with pytest.raises(errors.ImageBuildError, match="the worker tells of a guest that this runtime does not make"):
@@ -1027,7 +1027,7 @@ def test_counters_of_the_host_are_not_what_a_worker_says(cache: Path, monkeypatc
         snapshot = take(*arguments)
         assert snapshot is not None
         changed = [(n, k, -(2**31) if n == "wasihost:open_count" else v) for n, k, v in snapshot.globals]
-        return replace(snapshot, globals=tuple(changed))
+        return snapshot._replace(globals=tuple(changed))
 
     monkeypatch.setattr(execute, "take_snapshot", lying)
     image = Image.build(name="counted", runtime=SMALL, containment="in-process")

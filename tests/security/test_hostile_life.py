@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -260,8 +261,8 @@ def test_failed_set_up_leaves_nothing_open(folder: Path, monkeypatch: pytest.Mon
     with Sandbox(preopens=[Preopen(folder, "/d")], containment="in-process") as sandbox:
         sandbox.run("1")
         before = count_of_descriptors()
-        for grant in sandbox._runner._carrier._grants:
-            object.__setattr__(grant, "engine_path", "/nowhere/at/all")
+        carrier: Any = sandbox._runner._carrier
+        carrier._grants = tuple(grant._replace(engine_path="/nowhere/at/all") for grant in carrier._grants)
         for _ in range(20):
             with pytest.raises(errors.EngineError, match=r"^cannot open the directory granted as /d$"):
                 sandbox.run("1")

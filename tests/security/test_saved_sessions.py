@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wasihost import Limits, Outcome, Sandbox, Scratch, Session, errors
-from wasihost.engine.layers import PAGE_BYTES, Checkpoint, SessionMemory
+from wasihost.engine.layers import Checkpoint, SessionMemory
+from wasihost.engine.runs import PAGE_BYTES
 
 LIMITS = Limits(memory_bytes=2**27, fuel=2_000_000_000, deadline_seconds=5.0)
 REFUSED = (errors.InvalidSessionError, errors.UnusableSessionError, errors.InvalidLimitsError)

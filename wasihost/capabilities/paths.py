@@ -21,9 +21,8 @@ import os
 import stat
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wasihost.capabilities.places import (
     DESCRIPTORS,
@@ -54,8 +53,7 @@ _KERNEL_FOLDERS: Final = ("/proc", "/sys", "/dev")
 _PACKAGE: Final = Path(__file__).parent.parent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedPreopen:
+class OpenedPreopen(NamedTuple):
     """One directory, open and checked.
 
     Attributes:

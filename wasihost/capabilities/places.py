@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 OPEN_DIRECTORY: Final = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 """Flags that hold a directory without asking anything of it."""
@@ -31,8 +30,7 @@ _KERNEL_FILE_SYSTEMS: Final = frozenset(
 _MAX_PARENTS: Final = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(NamedTuple):
     """Where a directory lies.
 
     Attributes:
@@ -50,8 +48,7 @@ class Place:
     kernel: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(NamedTuple):
     """One line of the mount table: the folder `root` of a file system appears at `point`."""
 
     device: str

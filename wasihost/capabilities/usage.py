@@ -15,7 +15,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from wasihost.capabilities.places import DESCRIPTORS, identity_of
@@ -44,8 +43,7 @@ class Usage(NamedTuple):
 _UNBOUNDED: Final = Usage(_MOST, _MOST)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FolderLimit:
+class FolderLimit(NamedTuple):
     """What one folder may hold in all, whoever put it there.
 
     Attributes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ def main() -> NoReturn:
     Wasmtime's threads may still be at work then, and they must not wake up in a Python that is half gone.
     """
     _fill_standard_descriptors()
+    gc.disable()  # importing makes no garbage; to look for it takes 4 ms
     try:
         status = run_line(sys.argv[1:])
     except BrokenPipeError:
@@ -49,6 +51,7 @@ def run_line(words: Sequence[str]) -> int:
         if line is None or line.kind == "command":
             from wasihost.cli.commands import run_click  # 30 ms that a plain run does without
 
+            gc.enable()
             return run_click(words, line)
         from wasihost.cli.run import run_program
 

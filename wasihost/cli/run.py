@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
@@ -110,6 +110,8 @@ def _run(line: Line) -> int:
     )
     _import_what_comes_after(given)
     runner = _enclosed(given, [*granted.preopens, *preopens], limits, asked)
+    gc.freeze()
+    gc.enable()
     result: RunResult | None = None
     # What is logged or raised on other threads from here on has a line of its own in the result. wasirun itself
     # writes to the descriptor.
@@ -273,8 +275,8 @@ def _enclosed(given: dict[str, Any], preopens: list[Preopen | Scratch], limits: 
         else:
             check_required(asked.require_walls, runner.walls, runner.missing_walls)
             return runner
-    in_worker = replace(
-        setup, containment="process", workers=1, require_walls=asked.require_walls, launcher=asked.launcher
+    in_worker = setup._replace(
+        containment="process", workers=1, require_walls=asked.require_walls, launcher=asked.launcher
     )
     return _make_runner(in_worker, preopens)
 

@@ -14,9 +14,7 @@ from wasihost.containment.disk import disk_hook
 from wasihost.containment.job import SLICE_SECONDS
 from wasihost.containment.local_calls import LocalCalls
 from wasihost.engine import threads
-from wasihost.engine.attached import Attached
 from wasihost.engine.execute import Run, Turn
-from wasihost.engine.layers import resting_memory
 from wasihost.engine.spare import SpareGuests
 from wasihost.engine.surroundings import Directory, Surroundings
 from wasihost.engine.written import written_pages
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 
     from wasihost.capabilities.usage import FolderLimit
     from wasihost.containment.job import Control, Grant, Job
+    from wasihost.engine.attached import Attached
     from wasihost.engine.ending import Execution
     from wasihost.engine.layers import SessionMemory
     from wasihost.image.store import Ready
@@ -130,6 +129,8 @@ class Direct:
         return run.abandoned()
 
     def _turn(self, memory: SessionMemory) -> Turn:
+        from wasihost.engine.layers import resting_memory  # runs do without
+
         with self._lock:
             version, attached = self._attached.pop(memory.key, (-1, None))
         if attached is not None and version != memory.version:

@@ -7,8 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from wasihost.capabilities.usage import FolderLimit
 from wasihost.limits import WASM_PAGE_BYTES, Limits
@@ -75,8 +74,7 @@ class Calls(Protocol):
         """Return the reply to a call that is one too many at a time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(NamedTuple):
     """A run to be made.
 
     Attributes:
@@ -160,8 +158,7 @@ def make_job(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class Grant(NamedTuple):
     """A granted directory, open.
 
     Attributes:

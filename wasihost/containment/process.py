@@ -20,7 +20,8 @@ from wasihost.containment.outbox import Outbox
 from wasihost.containment.wire import MAX_FRAME_BYTES, SocketEnd, Wire, WireClosedError, WireError, WireTimeoutError
 from wasihost.engine.capture import CALLBACK_BYTES, Capture
 from wasihost.engine.ending import CANCELLED, EXPIRED, End, Ending, Execution, host_failed
-from wasihost.engine.layers import PAGE_BYTES, Checkpoint, resting_memory
+from wasihost.engine.layers import Checkpoint, resting_memory
+from wasihost.engine.runs import PAGE_BYTES
 from wasihost.errors import EngineError
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
+import wasihost.engine.attached  # noqa: F401 - turns import it, and behind the walls no module is found
 from wasihost.capabilities.places import OPEN_DIRECTORY
 from wasihost.capabilities.usage import FolderLimit
 from wasihost.containment import messages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ def engine_key(*, metered: bool) -> str:
     return f"{'fuel' if metered else 'epochs'}-{CONFIGURATION}"
 
 
+@functools.cache
 def library_path() -> Path:
     """Return the shared library inside the installed `wasmtime` package, without importing that package.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from wasihost.engine.layers import Checkpoint
@@ -32,8 +31,7 @@ class Ending(enum.Enum):
     HOST_FAILED = "host failed"
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(NamedTuple):
     """How a call into the guest ended."""
 
     ending: Ending
@@ -41,8 +39,7 @@ class End:
     exit_code: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """Why the host stops a guest, or stopped it."""
 
     ending: Ending
@@ -58,8 +55,7 @@ CANCELLED: Final = Stop(Ending.CANCELLED, "the run was cancelled")
 EXPIRED: Final = Stop(Ending.DEADLINE, "the run reached its deadline")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
+class Execution(NamedTuple):
     """What came of a run, in bytes and numbers; nothing of it is interpreted yet.
 
     Attributes:

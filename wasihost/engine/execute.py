@@ -6,19 +6,21 @@ import os
 import struct
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from wasihost.engine.attached import Attached
 from wasihost.engine.code import Code
 from wasihost.engine.doorbell import MAILBOX_BODY, MAILBOX_BYTES, Doorbell
 from wasihost.engine.ending import CANCELLED, EXPIRED, End, Ending, Execution, Stop, host_failed
 from wasihost.engine.instance import Guest, GuestMemoryError
-from wasihost.engine.layers import Checkpoint, RestingMemory
 from wasihost.engine.mapping import MappedImage
 from wasihost.engine.snapshot import OPEN_COUNT, Snapshot, SnapshotError, take_snapshot
 from wasihost.engine.spare import SpareGuests, prepare
 from wasihost.engine.surroundings import Surroundings
 from wasihost.engine.written import WrittenPages
+
+if TYPE_CHECKING:
+    from wasihost.engine.attached import Attached
+    from wasihost.engine.layers import Checkpoint, RestingMemory
 
 CLEAN: Final = frozenset({Ending.RETURNED, Ending.EXITED})
 """Ends after which a guest's store and what made it are as good as new: nothing was stopped half-way."""
@@ -205,6 +207,8 @@ class Run:
         try:
             guest.begin(self._surroundings)
             if turn is not None and turn.resting is not None:
+                from wasihost.engine.attached import Attached  # runs do without
+
                 turn.attached = Attached(guest, self._image, turn.resting, turn.written)
             self._name_slots(guest)
         except BaseException:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wasihost.errors import EngineError
 
@@ -21,8 +20,7 @@ ENTROPY_READS: Final = "wasihost:entropy_reads"
 NO_ROOM: Final = "the image cannot be stored: no room is left"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """What belongs to a guest's memory in a file.
 
     Attributes:

@@ -7,15 +7,13 @@ and who runs on the image that had it before can go on: what no name means any m
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from wasihost.engine.surroundings import Directory
 from wasihost.errors import UnknownImageError, UnusableImageError
@@ -35,8 +33,7 @@ KEPT_SECONDS: Final = 24 * 3600.0
 _SHORT: Final = re.compile("[0-9a-f]{16}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamedImage:
+class NamedImage(NamedTuple):
     """An image that a user built.
 
     Attributes:
@@ -135,6 +132,8 @@ def describe_files(cache: Cache, staged: Path, about: dict[str, Any]) -> dict[st
     Raises:
         CacheError: It cannot be stored.
     """
+    import hashlib  # it loads OpenSSL, which most runs do without
+
     content = staged / "image.bin"
     with content.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -205,6 +204,8 @@ def sweep_named(cache: Cache) -> None:
 
 def stamp_of(folder: Path) -> str:
     """Return a digest of names, sizes and times of all files below a folder: equal while nobody changed one."""
+    import hashlib  # as in `describe_files`
+
     lines = []
     for parent, folders, names in os.walk(folder):
         folders.sort()

@@ -8,12 +8,11 @@ cache, whose owner and mode are checked like those of the native code beside it.
 
 from __future__ import annotations
 
-import hashlib
+import binascii
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wasihost import __version__
 from wasihost.engine.configuration import library_path
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "3"
 """Changes whenever the rewriting of modules, or what is stored of code and images, changes meaning."""
-_VERSION: Final = f"{__version__} {FORMAT} 2"  # the last number stands for what is written in a note
+_VERSION: Final = f"{__version__} {FORMAT} 3"  # the last number stands for what is written in a note
 MAX_WITNESSES: Final = 64
 """A runtime whose standard library is a tree of files gets no note: checking it would cost more than it saves."""
 _HERE: Final = Path(__file__).parent
@@ -38,8 +37,7 @@ HARNESS: Final = tuple(
 """What runs inside, in the order in which it is executed, in one namespace."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Note(NamedTuple):
     """Where everything that a run of a runtime needs lies.
 
     Attributes:
@@ -61,7 +59,7 @@ def read_note(cache: Cache, runtime: str, image: str, engine_key: str) -> Note |
     """
     try:
         said = json.loads(checked_file(_path(cache, runtime, image, engine_key)).read_bytes())
-        if said["version"] != _VERSION:
+        if said["version"] != _VERSION or said["installation"] != _installation():
             return None
         if [[path, *_look(path)] for path, _, _ in said["witnesses"]] != said["witnesses"]:
             return None
@@ -95,6 +93,7 @@ def write_note(cache: Cache, runtime: str, image: str, engine_key: str, note: No
         return
     said = {
         "version": _VERSION,
+        "installation": _installation(),
         "witnesses": [[str(path), *_look(str(path))] for path in sorted(deciding)],
         "compiled": str(note.compiled.relative_to(cache.root)),
         "image": str(note.image.relative_to(cache.root)),
@@ -110,9 +109,14 @@ def forget(cache: Cache, runtime: str) -> None:
 
 
 def _path(cache: Cache, runtime: str, image: str, engine_key: str) -> Path:
-    # Two installations may share a cache: each believes only its own notes, which name its own files.
-    installation = hashlib.sha256(f"{_HERE}\n{library_path()}".encode()).hexdigest()[:16]
-    return cache.folder("images") / f"{runtime}@{image}.{engine_key}.{installation}.ready.json"
+    # A checksum is enough to keep installations apart that share a cache: a note says itself whose it is.
+    installation = binascii.crc32(_installation().encode())
+    return cache.folder("images") / f"{runtime}@{image}.{engine_key}.{installation:08x}.ready.json"
+
+
+def _installation() -> str:
+    """Whose notes are believed: they name files of one installation."""
+    return f"{_HERE}\n{library_path()}"
 
 
 def _look(path: str) -> tuple[int, int]:

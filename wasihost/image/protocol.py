@@ -1,13 +1,10 @@
-"""The language of host and harness: what a request says, and what may be believed of a reply."""
+"""The language of host and harness for runs: what a request says, and what may be believed of a reply."""
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from wasihost.result import Denial, GuestError
@@ -19,8 +16,7 @@ MAX_DENIALS: Final = 16
 DENIAL_KINDS: Final = frozenset({"read", "write", "env", "network", "process"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """A program and what it finds when it starts.
 
     Attributes:
@@ -80,164 +76,7 @@ class Request:
         return len(head).to_bytes(4, "little") + head + self.source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnRequest:
-    """A turn of a session, or a question about it.
-
-    Attributes:
-        kind: "turn"; "plugin turn" (a call of a plugin's function); "complete" (names for what is being written) or
-            "status" (whether it is whole).
-        source: The code.
-        name: File name in tracebacks.
-        inputs: As in `Request`.
-        stdin: Standard input.
-        start: (argv, environment) of the first turn, else None.
-        renew: Whether random numbers begin anew: another session has the same state.
-        files: What the harness said of open files, which it opens again if they did not come along.
-        grants: As in `Request`; said in the first turn, and in the first one in another sandbox or fork.
-        stream: As in `Request`.
-        value_bytes: Likewise.
-        display_bytes: Longest text of all that is shown.
-        displays: How many things may be shown.
-        figures: Formats that figures are drawn in.
-        cursor: Where in the code names are wanted, in characters.
-        functions: As in `Request`; said when the grants are.
-        plugin: As in `Request`, for a "plugin turn".
-    """
-
-    kind: str
-    source: bytes
-    name: str
-    inputs: str
-    stdin: bytes
-    start: tuple[Sequence[str], Mapping[str, str]] | None
-    renew: bool
-    files: Sequence[OpenFile]
-    grants: Sequence[tuple[str, bool]]
-    stream: bool
-    value_bytes: int
-    display_bytes: int
-    displays: int
-    figures: Sequence[str]
-    cursor: int = 0
-    functions: str = ""
-    plugin: str = ""
-
-    def encode(self) -> bytes:
-        """Return the bytes that the harness reads."""
-        said: dict[str, object] = {
-            "kind": self.kind,
-            "name": self.name,
-            "value_bytes": self.value_bytes,
-            "display_bytes": self.display_bytes,
-            "displays": self.displays,
-            "figures": list(self.figures),
-        }
-        # Most turns are short, and what is not said costs nothing.
-        if self.stdin:
-            said["stdin"] = self.stdin.decode("latin-1")
-        if self.stream:
-            said["stream"] = True
-        if self.files:
-            said["files"] = [list(file) for file in self.files]
-        if self.kind == "complete":
-            said["cursor"] = self.cursor
-        if self.renew:
-            said["renew"] = True
-        if self.start is not None:
-            said["start"] = {"argv": list(self.start[0]), "env": dict(self.start[1]), "path": ""}
-        if self.renew or self.start is not None:
-            said["grants"] = [list(grant) for grant in self.grants]
-        more = f', "functions": {self.functions}' if self.functions and "grants" in said else ""
-        if self.plugin:
-            more += f', "plugin": {self.plugin}'
-        head = f'{json.dumps(said)[:-1]}, "inputs": {self.inputs}{more}}}'.encode()
-        return len(head).to_bytes(4, "little") + head + self.source
-
-
-class OpenFile(NamedTuple):
-    """A file that a guest holds open, as it says itself.
-
-    Attributes:
-        number: Its descriptor.
-        path: Guest path.
-        mode: As `io.FileIO.mode`.
-        offset: Where it goes on.
-    """
-
-    number: int
-    path: str
-    mode: str
-    offset: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnReply:
-    """What the harness says of a turn. All of it is the guest's word, in checked types and bounded sizes."""
-
-    reply: Reply
-    text: str | None
-    displays: tuple[Mapping[str, Any], ...]
-    displays_omitted: int
-    lost: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageRequest:
-    """What is to be in memory when an image is taken of it.
-
-    Attributes:
-        library: Guest folder of the packages, "" without any.
-        modules: Imported in this order.
-        setup: Python code that is run after that.
-    """
-
-    library: str
-    modules: Sequence[str]
-    setup: bytes
-
-    def encode(self) -> bytes:
-        """Return the bytes that the harness reads."""
-        head = json.dumps({"kind": "image", "library": self.library, "modules": list(self.modules)}).encode()
-        return len(head).to_bytes(4, "little") + head + self.setup
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageReply:
-    """What the harness says of making an image: the guest's word, in checked types.
-
-    Attributes:
-        failed: The step that failed: a module, "setup", or "" where it was another.
-        imported: Modules that were imported.
-        entropy: (step, how often it read entropy), for those that did; "" stands for the set-up code.
-    """
-
-    failed: str
-    imported: tuple[str, ...]
-    entropy: tuple[tuple[str, int], ...]
-
-
-def read_image_reply(said: object) -> ImageReply:
-    """Read the value of a reply to an `ImageRequest`; what makes no sense is left out."""
-    told = said if isinstance(said, dict) else {}
-    imported = told.get("imported")
-    entropy = told.get("entropy")
-    failed = told.get("failed")
-    return ImageReply(
-        failed=encodable(failed) if isinstance(failed, str) else "",
-        imported=tuple(encodable(name) for name in imported if isinstance(name, str))
-        if isinstance(imported, list)
-        else (),
-        entropy=tuple(
-            (encodable(note[0]), note[1])
-            for note in (entropy if isinstance(entropy, list) else ())
-            if isinstance(note, list) and len(note) == 2 and isinstance(note[0], str) and type(note[1]) is int
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(NamedTuple):
     """What the harness says of a run. All of it is the guest's word, in checked types and bounded sizes."""
 
     exit_code: int
@@ -252,14 +91,19 @@ def decode_reply(raw: bytes, *, value_bytes: int) -> Reply:
     Raises:
         ValueError: It is not a reply; the interpreter inside is broken or lies.
     """
-    head = _head(raw)
+    head = head_of(raw)
     body = raw[4 + int.from_bytes(raw[:4], "little") :]
     if len(body) > value_bytes:
         raise ValueError("the interpreter's reply makes no sense")
-    return _reply(head, body)
+    return reply_of(head, body)
 
 
-def _head(raw: bytes) -> dict[str, Any]:
+def head_of(raw: bytes) -> dict[str, Any]:
+    """Return the header of a reply.
+
+    Raises:
+        ValueError: It has none.
+    """
     size = int.from_bytes(raw[:4], "little")
     if len(raw) < 4 or size > min(MESSAGE_BYTES, len(raw) - 4):
         raise ValueError("the interpreter's reply makes no sense")
@@ -272,107 +116,33 @@ def _head(raw: bytes) -> dict[str, Any]:
     return head
 
 
-def _reply(head: Mapping[str, Any], body: bytes) -> Reply:
+def reply_of(head: Mapping[str, Any], body: bytes) -> Reply:
+    """Read a reply of which the header has been read.
+
+    Raises:
+        ValueError: As in `decode_reply`.
+    """
     code = head.get("exit_code")
     if head.get("broken") or not isinstance(code, int) or not 0 <= code <= 255:
         raise ValueError("the program left the interpreter broken")
     return Reply(
         exit_code=int(code),
-        value=_value(body) if body else None,
+        value=value_of(body) if body else None,
         error=_error(head.get("error")),
         denials=_denials(head.get("denials")),
     )
-
-
-MAX_TEXT_CHARACTERS: Final = 300 * 1024
-MAX_DISPLAYS: Final = 100
-"""Things that one turn can show."""
-MAX_OPEN_FILES_TOLD: Final = 1000
-BINARY_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf"})
-"""Types of which a bundle holds bytes."""
-
-
-def decode_turn_reply(raw: bytes, *, value_bytes: int, display_bytes: int) -> TurnReply:
-    """Read a reply to a `TurnRequest`, believing nothing about it.
-
-    Raises:
-        ValueError: It is not a reply; the interpreter inside is broken or lies.
-    """
-    size = int.from_bytes(raw[:4], "little")
-    body = raw[4 + size :]
-    head = _head(raw)
-    reply = _reply(head, b"")
-    length, text, omitted = head.get("value"), head.get("text"), head.get("displays_omitted", 0)
-    if type(length) is not int or not 0 <= length <= min(len(body), value_bytes):
-        raise ValueError("the interpreter's reply makes no sense")
-    if len(body) - length > display_bytes + 4 * MAX_DISPLAYS:
-        raise ValueError("the interpreter's reply makes no sense")
-    if type(omitted) is not int or omitted < 0 or not isinstance(text, str | None):
-        raise ValueError("the interpreter's reply makes no sense")
-    value = _value(body[:length]) if length else None
-    lost = head.get("lost")
-    return TurnReply(
-        reply=replace(reply, value=value),
-        text=None if text is None else encodable(text[:MAX_TEXT_CHARACTERS]),
-        displays=_displays(body[length:]),
-        displays_omitted=omitted,
-        lost=tuple(encodable(path[:4096]) for path in lost[:MAX_OPEN_FILES_TOLD] if isinstance(path, str))
-        if isinstance(lost, list)
-        else (),
-    )
-
-
-def _displays(raw: bytes) -> tuple[Mapping[str, Any], ...]:
-    said = _value(raw) if raw else []
-    if not isinstance(said, list) or len(said) > MAX_DISPLAYS:
-        raise ValueError("the interpreter's reply makes no sense")
-    return tuple(MappingProxyType(_bundle(bundle)) for bundle in said)
-
-
-def _bundle(said: object) -> dict[str, Any]:
-    if not isinstance(said, dict):
-        raise ValueError("the interpreter's reply makes no sense")
-    bundle: dict[str, Any] = {}
-    for mime, data in said.items():
-        if mime in BINARY_TYPES:
-            try:
-                bundle[mime] = base64.b64decode(data, validate=True)
-            except (TypeError, ValueError):
-                continue
-        elif mime == "application/json" or (mime.startswith("application/") and mime.endswith("+json")):
-            bundle[encodable(mime)] = data
-        elif isinstance(data, str):
-            bundle[encodable(mime)] = encodable(data)
-    return bundle
-
-
-def decode_files(raw: bytes) -> tuple[OpenFile, ...]:
-    """Read what the harness says of open files; what makes no sense is left out."""
-    try:
-        head = _head(raw)
-    except ValueError:
-        return ()
-    return read_files(head.get("files"))
-
-
-def read_files(said: object) -> tuple[OpenFile, ...]:
-    """Likewise, from a JSON value."""
-    found = []
-    for file in said[:MAX_OPEN_FILES_TOLD] if isinstance(said, list) else ():
-        if isinstance(file, list) and len(file) == 4:
-            number, path, mode, offset = file
-            if not isinstance(path, str) or not isinstance(mode, str) or len(path) > 4096 or len(mode) > 8:
-                continue
-            if type(number) is int and type(offset) is int and 0 <= number < 2**31 and 0 <= offset < 2**63:
-                found.append(OpenFile(number, encodable(path), encodable(mode), offset))
-    return tuple(found)
 
 
 class _TooLongError(Exception):
     """An integer with more digits than Python reads."""
 
 
-def _value(raw: bytes) -> Any:  # noqa: ANN401 - JSON is of any type
+def value_of(raw: bytes) -> Any:  # noqa: ANN401 - JSON is of any type
+    """Return a value.
+
+    Raises:
+        ValueError: It is no JSON, or one that no program of ours writes.
+    """
     try:
         return _json(raw)
     except _TooLongError:

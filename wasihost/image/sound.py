@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,8 @@ def publish(
     Raises:
         CacheError: It cannot be stored.
     """
+    import hashlib  # it loads OpenSSL, which most runs do without
+
     cache.require_room(len(content) + sum(map(len, more.values())), folder.name)
     with cache.temporary_folder() as work:
         staged = work / "staged"
@@ -55,6 +56,8 @@ def sound(folder: Path, kind: str) -> dict[str, Any] | None:
         if found.st_size != marks["size_bytes"]:
             return None
         if found.st_mtime_ns != marks["mtime_ns"]:
+            import hashlib  # as in `publish`
+
             digest = hashlib.sha256(content.read_bytes()).hexdigest()
             if digest != marks["sha256"]:
                 return None
@@ -65,11 +68,18 @@ def sound(folder: Path, kind: str) -> dict[str, Any] | None:
 
 def short(identity: str) -> str:
     """Return sixteen hex digits that stand for a text."""
+    import hashlib  # as in `publish`
+
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
+def stored_layout(layout: Layout) -> dict[str, Any]:
+    """Return a layout as it is written into a description."""
+    return layout._asdict() | {"output": layout.output._asdict() if layout.output is not None else None}
+
+
 def layout_of(stored: dict[str, Any]) -> Layout:
-    """Read what `dataclasses.asdict` made of a layout.
+    """Read what `stored_layout` returned.
 
     Raises:
         KeyError: Something is missing. TypeError, ValueError: something is of another type.

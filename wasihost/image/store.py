@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from wasihost.engine.configuration import engine_key, library_path
 from wasihost.engine.mapping import MappedImage
 from wasihost.engine.surroundings import Directory
 from wasihost.errors import CacheError, EngineError, UnfreezableRuntimeError, UnknownImageError
-from wasihost.image.named import find_named, list_named
 from wasihost.image.note import FORMAT, HARNESS, Note, forget, read_note, write_note
-from wasihost.image.sound import layout_of, publish, short, sound
+from wasihost.image.sound import layout_of, publish, short, sound, stored_layout
 from wasihost.progress import Progress, SilentProgress
 from wasihost.runtime.cache import open_cache
 from wasihost.runtime.names import is_image_name, is_runtime_name
@@ -23,14 +21,14 @@ from wasihost.runtime.names import is_image_name, is_runtime_name
 if TYPE_CHECKING:
     from wasihost.engine.code import Code
     from wasihost.engine.engine import Engine
+    from wasihost.image.named import NamedImage
     from wasihost.runtime import Cache, Installed, Runtime, ShippedImage
 
 COMPILE_SECONDS_PER_MEGABYTE: Final = 1.6
 """Of wasm code, on two cores; for the estimate that a person sees."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
+class Ready(NamedTuple):
     """Code and image of a runtime, loaded: everything that runs share.
 
     Attributes:
@@ -49,8 +47,7 @@ class Ready:
     description: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Located:
+class Located(NamedTuple):
     """Where code and image of a runtime lie, for whoever is going to load them.
 
     Attributes:
@@ -125,6 +122,8 @@ def shipped_image(runtime: Runtime, name: str) -> ShippedImage:
     """
     recipe = runtime.slice.image(name)
     if recipe is None:
+        from wasihost.image.named import list_named  # as in `_named`
+
         built = [image.name for image in list_named(open_cache()) if image.runtime == runtime.name]
         there = ", ".join([*runtime.slice.image_names, *built])
         raise UnknownImageError(f"there is no image {name!r} of the runtime {runtime.name}; there is: {there}")
@@ -153,7 +152,7 @@ def locate(name: str, image: str = "base", *, metered: bool, progress: Progress 
     """
     cache = open_cache()
     key = engine_key(metered=metered)
-    found = find_named(cache, name, image)
+    found = _named(cache, name, image)
     shipped = "base" if found is not None else image
     note = _note(cache, name, shipped, key)
     about = None if note is None or sound(note.compiled, "code") is None else sound(note.image, "image")
@@ -175,6 +174,14 @@ def locate(name: str, image: str = "base", *, metered: bool, progress: Progress 
         memory_bytes=int(about["layout"]["memory_bytes"]),
         slots=len(about["layout"]["slots"]),
     )
+
+
+def _named(cache: Cache, runtime: str, image: str) -> NamedImage | None:
+    if image == "base":
+        return None
+    from wasihost.image.named import find_named  # most runs are on the base image
+
+    return find_named(cache, runtime, image)
 
 
 def load(located: Located, *, code: Code | None = None) -> Ready:
@@ -210,7 +217,7 @@ def make_ready(name: str, image: str = "base", *, metered: bool, progress: Progr
     from wasihost.engine.engine import shared_engine  # loads Wasmtime
 
     cache = open_cache()
-    if find_named(cache, name, image) is not None:
+    if _named(cache, name, image) is not None:
         return load(locate(name, image, metered=metered, progress=progress))
     engine = shared_engine(metered=metered)
     note = _note(cache, name, image, engine.key)
@@ -367,7 +374,7 @@ def _boot(
         "python": frozen.told["version"],
         "imported": frozen.told["imported"],
         "markers": frozen.told["markers"],
-        "layout": asdict(frozen.layout),
+        "layout": stored_layout(frozen.layout),
         "seconds": round(time.monotonic() - started, 2),
     }
     publish(cache, note.image, "image", frozen.memory, description, more={})

@@ -13,14 +13,13 @@ import re
 import stat
 import tempfile
 import zipfile
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from wasihost.errors import DiskFullError, InvalidImageError, UnusableImageError, WasiHostError
 from wasihost.image.named import PACKAGES, NamedImage, build_lock, describe_files, files_of, publish_named
 from wasihost.image.plausible import layout_fits, with_our_counters
-from wasihost.image.sound import layout_of, sound
+from wasihost.image.sound import layout_of, sound, stored_layout
 from wasihost.limits import WASM_MEMORY_BYTES, WASM_PAGE_BYTES
 from wasihost.runtime.manifest import is_digest, is_inner_path
 from wasihost.runtime.names import is_image_name, is_runtime_name
@@ -124,7 +123,7 @@ def _take_in(cache: Cache, path: Path, work: Path, head: dict[str, Any], base: L
         raise InvalidImageError(f"{path.name} is no whole image: {error}") from None
     layout = _check_content(path, staged, head, base)
     (staged / DESCRIPTION).unlink()
-    about = {field: head[field] for field in _FIELDS} | {"name": name, "layout": asdict(layout)}
+    about = {field: head[field] for field in _FIELDS} | {"name": name, "layout": stored_layout(layout)}
     whole = describe_files(cache, staged, about)
     if whole["file"]["sha256"] != head["sha256"]:
         raise InvalidImageError(f"{path.name} holds another memory than it says: it was damaged or edited")
@@ -241,4 +240,4 @@ def _check_content(path: Path, staged: Path, head: dict[str, Any], base: Located
         raise InvalidImageError(f"{path.name}: its memory has not the size that its description says")
     if not layout_fits(layout, expected, has_packages=has_packages):
         raise InvalidImageError(f"{path.name}: its description of the memory makes no sense")
-    return replace(layout, globals=with_our_counters(layout.globals, expected.globals))
+    return layout._replace(globals=with_our_counters(layout.globals, expected.globals))

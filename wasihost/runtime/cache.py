@@ -13,9 +13,8 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NamedTuple, TypeAlias
 
 from wasihost.errors import CacheError, DiskFullError, UntrustedCacheError
 from wasihost.progress import Progress, SilentProgress
@@ -35,8 +34,7 @@ _NO_ACCESS: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO
 _QUIET_WAIT_SECONDS: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cache:
+class Cache(NamedTuple):
     """A cache folder that has been checked; make one with `open_cache()` for each use.
 
     Attributes:

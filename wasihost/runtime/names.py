@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import string
 from typing import Final
 
 MAX_NAME_CHARACTERS: Final = 64
-_ENDS: Final = frozenset(string.ascii_lowercase + string.digits)
+_ENDS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _INSIDE: Final = _ENDS | frozenset("._-")
 
 

@@ -47,11 +47,10 @@ def test_a_changed_file_of_the_standard_library_voids_it(cache: Cache, tmp_path:
 
 
 def test_a_changed_folder_of_another_library_voids_it(cache: Cache, tmp_path: Path) -> None:
-    from dataclasses import replace
 
     note, more = noted(cache, tmp_path / "lib"), tmp_path / "more"
     more.mkdir()
-    note = replace(note, libraries=(*note.libraries, (str(more), "/m")))
+    note = note._replace(libraries=(*note.libraries, (str(more), "/m")))
     write_note(cache, "cpython-3.15", "base", "fuel-1", note)
     assert read_note(cache, "cpython-3.15", "base", "fuel-1") == note
     os.utime(more, ns=(1, 1))
@@ -68,6 +67,14 @@ def test_an_added_manifest_of_that_name_voids_it(cache: Cache, tmp_path: Path) -
 def test_another_installation_does_not_believe_it(
     cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    write_note(cache, "cpython-3.15", "base", "fuel-1", noted(cache, tmp_path / "lib"))
+    assert read_note(cache, "cpython-3.15", "base", "fuel-1") is not None
+    monkeypatch.setattr(notes, "_HERE", tmp_path / "elsewhere" / "wasihost" / "image")
+    assert read_note(cache, "cpython-3.15", "base", "fuel-1") is None
+
+
+def test_not_even_under_the_same_checksum(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wasihost.image.note.binascii.crc32", lambda _text: 7)
     write_note(cache, "cpython-3.15", "base", "fuel-1", noted(cache, tmp_path / "lib"))
     assert read_note(cache, "cpython-3.15", "base", "fuel-1") is not None
     monkeypatch.setattr(notes, "_HERE", tmp_path / "elsewhere" / "wasihost" / "image")

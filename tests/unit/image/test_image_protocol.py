@@ -10,15 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wasihost.image.protocol import (
-    MESSAGE_BYTES,
-    ImageReply,
-    ImageRequest,
-    Reply,
-    Request,
-    decode_reply,
-    read_image_reply,
-)
+from wasihost.image.image_protocol import ImageReply, ImageRequest, read_image_reply
+from wasihost.image.protocol import MESSAGE_BYTES, Reply, Request, decode_reply
 from wasihost.result import Denial, GuestError
 
 JSON = st.recursive(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wasihost.image.protocol import (
+from wasihost.image.turn_protocol import (
     BINARY_TYPES,
     MAX_DISPLAYS,
     MAX_OPEN_FILES_TOLD,
