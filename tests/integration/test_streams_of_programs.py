@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from wasihost import Limits, Outcome, Preopen, Sandbox
+from wasihost.containment import messages
 
 INPUT: list[tuple[str, bytes, Any, bytes]] = [
     ("a = input('A? ')\nb = input('B? ')\n[a, b]", b"x\ny\n", ["x", "y"], b"A? B? "),
@@ -104,6 +105,40 @@ def test_streaming_in_order(run: Any) -> None:
     assert b"".join(data for name, data in pieces if name == "err") == b"e 0\ne 1\ne 2\n" == result.stderr_bytes
     lines = [data.decode() for _, data in pieces]
     assert "".join(lines) == "0\ne 0\n1\ne 1\n2\ne 2\nend"
+
+
+@pytest.mark.parametrize(
+    ("code", "pieces"),
+    [
+        ("print(1)", []),
+        ("import sys\nprint(1)\nsys.stderr.write('x')", [b"x"]),
+        ("print(1, flush=True)\nprint(2)", [b"1\n"]),
+        ("print('x' * 70_000)", [b"x" * 70_000]),
+    ],
+)
+def test_last_words_travel_with_the_result(
+    monkeypatch: pytest.MonkeyPatch, runtime: str, code: str, pieces: list[bytes]
+) -> None:
+    sent: list[bytes] = []
+    read = messages.decode_from_worker
+
+    def heard(data: bytes) -> Any:
+        message = read(data)
+        if isinstance(message, messages.Output):
+            sent.append(bytes(message.data))
+        return message
+
+    monkeypatch.setattr(messages, "decode_from_worker", heard)
+    with Sandbox(runtime=runtime, containment="process") as sandbox:
+        quiet = sandbox.run(code)
+        assert sent == pieces
+        del sent[:]
+        streamed: list[bytes] = []
+        loud = sandbox.run(code, on_stdout=streamed.append, on_stderr=streamed.append)
+        assert sent == streamed
+        assert b"".join(sent) == b"".join(streamed)
+    assert (loud.stdout_bytes, loud.stderr_bytes) == (quiet.stdout_bytes, quiet.stderr_bytes)
+    assert len(b"".join(sent)) == len(quiet.stdout_bytes + quiet.stderr_bytes)
 
 
 def test_a_stream_callback_sees_lines_before_the_end(run: Any) -> None:

@@ -23,6 +23,7 @@ from wasihost.containment.kept import KEPT_SESSIONS
 from wasihost.containment.remote_calls import RemoteCalls
 from wasihost.containment.wire import MAX_FRAME_BYTES, End, PipeEnd, SocketEnd, Wire, WireClosedError
 from wasihost.engine import threads
+from wasihost.engine.doorbell import MAILBOX_LAST
 from wasihost.engine.ending import Ending, Execution
 from wasihost.engine.execute import CLEAN, Run, Turn
 from wasihost.engine.instance import Guest
@@ -35,6 +36,8 @@ from wasihost.errors import WasiHostError
 from wasihost.image.protocol import MESSAGE_BYTES, Request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wasihost.containment.walls.enclosure import Standing
     from wasihost.engine.attached import Attached
     from wasihost.engine.layers import Checkpoint
@@ -292,7 +295,7 @@ class _Worker:
             os.close(opened)
         memory = descriptors.pop() if execute.snapshot else None
         directories, paths, folders = self._folders(execute, descriptors)
-        outlets = self._outlets(execute)
+        outlets = self._outlets(execute, guest)
         surroundings = self._surroundings(execute, directories, folders, outlets, inherits=inherits)
         ready = self._setting.ready
         run = Run(
@@ -370,8 +373,14 @@ class _Worker:
         self.send(_done(execute.number, execution, [outlet.complete for outlet in outlets], worn=worn))
         return worn
 
-    def _outlets(self, execute: messages.Execute) -> list[_Outlet]:
-        return [_Outlet(self, 1, execute), _Outlet(self, 2, execute)]
+    def _outlets(self, execute: messages.Execute, guest: Guest | None = None) -> list[_Outlet]:
+        """Return what the guest's output goes to; with the guest of a run, its last words travel with the result."""
+        flag = self._setting.ready.image.layout.mailbox + MAILBOX_LAST
+
+        def are_last() -> bool:
+            return guest is not None and guest.read_u32(flag) != 0
+
+        return [_Outlet(self, stream, execute, are_last) for stream in (1, 2)]
 
     def _surroundings(
         self,
@@ -434,19 +443,33 @@ class _Worker:
 
 
 class _Outlet:
-    """Sends what the guest prints as it is printed, as far as the parent keeps it."""
+    """Sends what the guest prints as it is printed, as far as the parent keeps it.
 
-    __slots__ = ("_room", "_stream", "_worker", "complete")
+    Args:
+        worker: Sends it.
+        stream: Which of the guest's streams this is.
+        execute: What the parent asked for.
+        are_last: Whether the guest says that it writes nothing more and replies at once. What it writes then need not
+            be sent ahead, unless somebody listens: one message less is a tenth of a short run. A guest that says so
+            and then hangs loses its own output.
+    """
 
-    def __init__(self, worker: _Worker, stream: int, execute: messages.Execute) -> None:
+    __slots__ = ("_are_last", "_listens", "_room", "_stream", "_worker", "complete")
+
+    def __init__(self, worker: _Worker, stream: int, execute: messages.Execute, are_last: Callable[[], bool]) -> None:
         self._worker = worker
         self._stream = stream
+        self._are_last = are_last
+        self._listens = execute.streams
         self.complete = True
         # When the end of a flood is kept and its middle is not, only the first part is sent on the way.
         held = not execute.streams and not execute.output_ends_run
         self._room = (execute.output_bytes + 1) // 2 if held else sys.maxsize
 
     def __call__(self, data: bytes) -> None:
+        if not self._listens and self._are_last():
+            self.complete = False  # all of it is in the result
+            return
         if len(data) > self._room:
             self.complete = False
             data = data[: self._room]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MAILBOX_BYTES: Final = 65536
 """Size of the harness's mailbox."""
 MAILBOX_BODY: Final = 64
+MAILBOX_LAST: Final = 28
+"""Where the harness says that what it writes from here on is the last, and its reply follows."""
 FETCH: Final = 1
 ENTROPY: Final = 3
 CALL: Final = 4

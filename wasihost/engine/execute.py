@@ -246,7 +246,7 @@ class Run:
         if not fits or self._snapshot_into is not None or calls is not None:
             counts = self._snapshot_into is not None
             guest.doorbell = Doorbell(layout.mailbox, b"" if fits else request, counts_entropy=counts, calls=calls)
-        guest.write(layout.mailbox, struct.pack("<5I", 0, len(request), 0, 0, 0))
+        guest.write(layout.mailbox, struct.pack("<8I", 0, len(request), 0, 0, 0, 0, 0, 0))
         if guest.must_stop() and guest.stop is not None:
             return guest.stop.end()
         return guest.call_table(layout.entry_index, layout.entry, 0, 0, 0)
@@ -269,7 +269,7 @@ class Run:
             layout = self._image.layout
             request = len(LIST_FILES).to_bytes(4, "little") + LIST_FILES
             guest.write(layout.mailbox + MAILBOX_BODY, request)
-            guest.write(layout.mailbox, struct.pack("<5I", 0, len(request), 0, 0, 0))
+            guest.write(layout.mailbox, struct.pack("<8I", 0, len(request), 0, 0, 0, 0, 0, 0))
             end = guest.call_table(layout.entry_index, layout.entry, 0, 0, 0)
             if end.ending is not Ending.RETURNED:
                 return end, None

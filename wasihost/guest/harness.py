@@ -12,6 +12,7 @@
 #    4  length of the request            8  address for a request that is too long for the mailbox
 #   12  length of the reply, 0 = none   16  address of the reply         20  a number that was asked for, or a ticket
 #   24  length of the reply to a call, which stands at 64 when it fits
+#   28  1 when what is written from here on is the last, and the reply follows (the host begins each run with 0)
 #   64  the request, or the reply, when it fits
 # A request is: u32 length of the header, header (JSON), source. A reply is: the same with the value (JSON) as body.
 # ruff: noqa: ARG004, F821, PLW0603 - hooks take what Python passes, and the state of the one run is global
@@ -369,11 +370,12 @@ def finish(header):
         for thing in gc.get_objects():
             if isinstance(thing, io.IOBase):
                 flush(thing)
-    for stream in {id(s): s for s in (standard("stdout"), standard("stderr"), own_stdout)}.values():
-        if stream is None:
-            continue
-        if not flush(stream) and stream is own_stdout and not header["exit_code"]:
-            header["exit_code"] = 120
+    for stream in (standard("stdout"), standard("stderr")):
+        if stream is not own_stdout:
+            flush(stream)
+    word(28, 1)
+    if not flush(own_stdout) and not header["exit_code"]:
+        header["exit_code"] = 120
 
 
 def has_last_words(kind):
