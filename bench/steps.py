@@ -36,9 +36,7 @@ ROWS: Final = {
     "after": "after it, while the caller goes on",
     "find": "  asking the kernel which pages were written",
     "copy": "  copying the image over them",
-    "next store": "  making the next store with an instance",
-    "move": "  moving the memory under it",
-    "globals": "  setting its globals",
+    "heir": "  handing the store over and setting its globals",
     "close": "  freeing the old guest",
     "faults": "page faults of the run",
 }
@@ -53,7 +51,6 @@ class Steps:
         self.all: dict[str, list[float]] = {}
         self.lock = threading.Lock()
         self.after = threading.Event()
-        self.is_after = False
 
     def add(self, name: str, value: float) -> None:
         """Note what a step took; one that is made several times counts as a whole."""
@@ -80,21 +77,19 @@ def watching(steps: Steps) -> Iterator[None]:
     from wasihost.engine.mapping import MappedImage
     from wasihost.engine.written import WrittenPages
 
-    def timed(function: Callable[..., Any], name: str, later: str = "") -> Callable[..., Any]:
+    def timed(function: Callable[..., Any], name: str) -> Callable[..., Any]:
         def wrapper(*arguments: Any) -> Any:
             started = time.perf_counter_ns()
             try:
                 return function(*arguments)
             finally:
-                took = (time.perf_counter_ns() - started) / 1000
-                steps.add(later if steps.is_after and later else name, took)
+                steps.add(name, (time.perf_counter_ns() - started) / 1000)
 
         return wrapper
 
     execute, put_away, restore = Run.execute, Run.put_away, reset.Reset._restore  # noqa: SLF001 - a step of its own
 
     def counted_execute(run: Run, request: bytes) -> Any:
-        steps.is_after = False
         faults = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
         try:
             return timed(execute, "execute")(run, request)
@@ -102,26 +97,27 @@ def watching(steps: Steps) -> Iterator[None]:
             steps.add("faults", resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - faults)
 
     def noted_put_away(run: Run) -> None:
-        steps.is_after = True
         timed(put_away, "after")(run)
         steps.after.set()
 
-    def timed_restore(renewing: reset.Reset, base: int) -> None:
-        timed(restore, "copy")(renewing, base)
-        steps.add("copy", -steps.now.get("find", 0.0))
+    def timed_restore(renewing: reset.Reset, used: Guest) -> Any:
+        steps.add("find", 0.0)  # it is not asked after a run without page faults
+        try:
+            return timed(restore, "copy")(renewing, used)
+        finally:
+            steps.add("copy", -steps.now["find"])
 
     patches: dict[tuple[Any, str], Callable[..., Any]] = {
         (Run, "execute"): counted_execute,
         (Run, "put_away"): noted_put_away,
         (reset.Reset, "_restore"): timed_restore,
-        (reset, "move_private"): timed(vars(reset)["move_private"], "move"),
-        (Guest, "__init__"): timed(Guest.__init__, "store", "next store"),
+        (reset.Reset, "_with_its_store"): timed(reset.Reset._with_its_store, "heir"),  # noqa: SLF001 - likewise
+        (Guest, "__init__"): timed(Guest.__init__, "store"),
         (Guest, "begin"): timed(Guest.begin, "begin"),
         (Guest, "call_table"): timed(Guest.call_table, "call"),
         (Guest, "end"): timed(Guest.end, "end"),
         (Guest, "close"): timed(Guest.close, "close"),
         (MappedImage, "put_under"): timed(MappedImage.put_under, "under"),
-        (MappedImage, "set_globals"): timed(MappedImage.set_globals, "part of under", "globals"),
         (WrittenPages, "find_spans"): timed(WrittenPages.find_spans, "find"),
     }
     before = {(owner, name): getattr(owner, name) for owner, name in patches}

@@ -33,7 +33,7 @@ def bench(*options: str) -> str:
 def test_every_step_is_seen() -> None:
     steps = json.loads(bench("--json"))["steps"]
     made = {"store", "under"}
-    renewed = {"find", "copy", "next store", "move", "globals"}
+    renewed = {"find", "copy", "heir"}
     assert set(steps["new"]) == set(ROWS) - renewed
     assert set(steps["reset"]) == set(ROWS) - made
     for kind in steps.values():

@@ -25,15 +25,18 @@ class Code:
     Args:
         engine: The engine that compiled it.
         path: The file from `Engine.compile`, already checked for owner, mode and content.
+        table_is_fixed: Whether no instruction of the module changes its function table
+            (`runtime.wasm.tables.table_is_fixed`).
 
     Raises:
         EngineError: The file does not fit this engine, or the module imports something that nobody provides.
     """
 
-    __slots__ = ("__weakref__", "_finalizer", "engine", "pre")
+    __slots__ = ("__weakref__", "_finalizer", "engine", "pre", "table_is_fixed")
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    def __init__(self, engine: Engine, path: Path, *, table_is_fixed: bool = False) -> None:
         self.engine = engine
+        self.table_is_fixed = table_is_fixed
         compiled = engine.load(path)
         linker: int = lib.wasmtime_linker_new(engine.pointer)
         lib.wasmtime_linker_allow_shadowing(linker, True)

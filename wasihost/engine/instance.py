@@ -38,6 +38,7 @@ from wasihost.engine.capi import (
 )
 from wasihost.engine.capture import Capture
 from wasihost.engine.ending import CANCELLED, EXPIRED, End, Ending, Stop
+from wasihost.engine.faults import mark
 from wasihost.engine.mapping import window
 from wasihost.engine.surroundings import Surroundings
 from wasihost.engine.traps import meaning_of
@@ -47,6 +48,8 @@ from wasihost.limits import WASM_MEMORY_BYTES, WASM_PAGE_BYTES
 
 if TYPE_CHECKING:
     from wasihost.engine.code import Code
+    from wasihost.engine.faults import Mark
+    from wasihost.engine.written import Spans
 
 UNLIMITED_FUEL: Final = 2**63
 NO_FINALIZER: Final = ctypes.cast(0, Finalizer)
@@ -74,21 +77,31 @@ class GuestStoppedError(Exception):
 
 
 class Guest:
-    """An instance with its own store, ready to be written to and called."""
+    """An instance with its own store, ready to be written to and called.
+
+    Attributes:
+        copies: The pages that are copies of its own before its run, if somebody looked.
+        began: When its run began, on the thread that makes it.
+        age: How many guests had its store before.
+    """
 
     __slots__ = (
         "_address",
         "_externs",
         "_fuel",
+        "_has_grants",
         "_instance",
         "_memory",
         "_stop_wanted",
         "_store",
         "_wake",
+        "age",
+        "began",
         "calls_left",
         "captures",
         "code",
         "context",
+        "copies",
         "deadline",
         "disk",
         "doorbell",
@@ -101,15 +114,7 @@ class Guest:
     def __init__(self, code: Code) -> None:
         """Instantiate the code; `begin` gives the guest its surroundings."""
         code.engine.check_process()
-        self.code = code
-        self.stop: Stop | None = None
-        self.doorbell: Callable[[Guest], None] | None = None
-        self.disk: Callable[[Guest, int, int], bool] | None = None
-        self.calls_left = 0
-        self.deadline = math.inf
-        self.last_output = b""
-        self._stop_wanted: Stop | None = None
-        self._wake: threading.Event | None = None
+        self._forget(code)
         self._externs: dict[str, Extern] = {}
         self._store: int | None = lib.wasmtime_store_new(code.engine.pointer, None, NO_FINALIZER)
         try:
@@ -117,6 +122,21 @@ class Guest:
         except BaseException:
             self.close()
             raise
+
+    def _forget(self, code: Code) -> None:
+        self.code = code
+        self.stop: Stop | None = None
+        self.doorbell: Callable[[Guest], None] | None = None
+        self.disk: Callable[[Guest, int, int], bool] | None = None
+        self.calls_left = 0
+        self.deadline = math.inf
+        self.last_output = b""
+        self.copies: Spans | None = None
+        self.began: Mark | None = None
+        self.age = 0
+        self._stop_wanted: Stop | None = None
+        self._wake: threading.Event | None = None
+        self._has_grants = False
 
     def _instantiate(self) -> None:
         self.context: int = lib.wasmtime_store_context(self._store)
@@ -141,7 +161,10 @@ class Guest:
         Raises:
             EngineError: A granted directory cannot be opened.
         """
+        self.began = mark()  # before anything is written into its memory
         self.renew(surroundings)
+        lib.wasmtime_context_set_epoch_deadline(self.context, 1)
+        self._has_grants = True
         check(lib.wasmtime_context_set_wasi(self.context, wasi_config(surroundings)), "cannot set up WASI")
         self.monotonic_start = time.monotonic_ns()
 
@@ -374,7 +397,26 @@ class Guest:
 
     def end(self) -> None:
         """Take its directories and files away: it will not run again."""
-        check(lib.wasmtime_context_set_wasi(self.context, lib.wasi_config_new()), "cannot end a guest")
+        if self._has_grants:
+            check(lib.wasmtime_context_set_wasi(self.context, lib.wasi_config_new()), "cannot end a guest")
+            self._has_grants = False
+
+    def hand_over(self) -> Guest:
+        """Return a guest that has this one's store, instance and memory; this one is as if closed.
+
+        A guest of its own, because whoever still means to stop this one must not stop the next.
+
+        Raises:
+            EngineError: Its files could not be closed.
+        """
+        self.end()
+        heir = object.__new__(Guest)
+        heir._forget(self.code)
+        heir.age = self.age + 1
+        heir.context, heir._instance, heir._externs = self.context, self._instance, self._externs
+        heir._memory, heir._address = self._memory, self._address
+        heir._store, self._store = self._store, None
+        return heir
 
     def close(self) -> None:
         """Free everything; the guest cannot be used afterwards."""

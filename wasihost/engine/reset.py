@@ -1,9 +1,12 @@
-"""A used guest made new: its pages are the image's again, under a store that nothing ran in.
+"""A used guest made new: its pages are the image's again, and all else of it.
 
 Most of a short run is page faults, which a new mapping of the image pays anew. A page that a guest wrote is a copy of
 its own, and the kernel names those; with the image copied over them the memory is the image's, byte for byte, and the
-next run finds in place what the one before brought in. All else (tables, globals, files, limits) is that of a new
-store: only the memory moves there.
+next run finds in place what the one before brought in.
+
+What else an instance has is its globals, which are set, and its tables. Where no instruction of the module can change
+a table (`runtime.wasm.tables`), the store is kept; where one can, or when the memory has grown, which cannot be taken
+back, the memory moves under a new store. Files, clocks and limits are given to each run anew.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
+from wasihost.engine.faults import none_since
 from wasihost.engine.instance import Guest
 from wasihost.engine.mapping import MoveError, drop_pages, move_private, window
 from wasihost.engine.runs import PAGE_BYTES, runs_of
@@ -30,6 +34,9 @@ SAMPLE_RESETS: Final = 64
 """So often it is looked which pages a run wrote at all: once a copy, a page counts as written for as long as it is one.
 Copying a page back costs half a microsecond in each reset, and to need it again three or four."""
 
+MAX_AGE: Final = 4096
+"""So many guests have one store after the other, so that nothing can pile up in it for good."""
+
 
 class _Room(threading.local):
     def __init__(self) -> None:
@@ -48,13 +55,13 @@ class Reset:
         written: Finds written pages.
     """
 
-    __slots__ = ("_code", "_count", "_hot", "_image", "_works", "_written")
+    __slots__ = ("_code", "_count", "_hot", "_image", "_moves", "_written")
 
     def __init__(self, code: Code, image: MappedImage, written: WrittenPages) -> None:
         self._code = code
         self._image = image
         self._written = written
-        self._works: bool | None = None
+        self._moves: bool | None = None
         self._count = 0
         self._hot: frozenset[int] | None = None
         """Pages that the first guest wrote: the ones to keep where all would be too many."""
@@ -70,36 +77,67 @@ class Reset:
         Returns:
             None where the system cannot do it.
         """
-        if self._works is None:
-            self._works = self._written.knows and self._image.can_be_moved()
-        fresh: Guest | None = None
         try:
-            if not self._works:
+            if not self._written.knows:
                 return None
-            self._restore(used.memory_address())
-            fresh = Guest(self._code)
+            size = self._image.layout.memory_bytes
+            keeps_store = self._code.table_is_fixed and used.age < MAX_AGE and used.memory_bytes() == size
+            if not keeps_store and not self._can_move():
+                return None
+            spans = self._restore(used)
+            fresh = self._with_its_store(used) if keeps_store else self._with_a_new_store(used)
+            if fresh is not None:
+                fresh.copies = spans
+        except EngineError:
+            return None
+        else:
+            return fresh
+        finally:
+            used.close()
+
+    def _can_move(self) -> bool:
+        if self._moves is None:
+            self._moves = self._image.can_be_moved()
+        return self._moves
+
+    def _with_its_store(self, used: Guest) -> Guest:
+        """Return a guest that goes on with the used one's store.
+
+        Of an instance, code changes its memory, its mutable globals and its tables, and here no code changes a table.
+        """
+        fresh = used.hand_over()
+        try:
+            for name, kind, value in self._image.layout.globals:
+                fresh.set_global(name, kind, value)
+        except BaseException:
+            fresh.close()
+            raise
+        return fresh
+
+    def _with_a_new_store(self, used: Guest) -> Guest | None:
+        fresh = Guest(self._code)
+        try:
             size = self._image.layout.memory_bytes
             fresh.grow_to(size)
             move_private(used.memory_address(), size, fresh.memory_address())
             self._image.set_globals(fresh)
-            done, fresh = fresh, None
         except MoveError:
             # Addresses of the new guest may belong to somebody else by now, and freeing it would free those: it stays.
-            self._works, fresh = False, None
+            self._moves = False
             return None
-        except EngineError:
-            return None
-        else:
-            return done
-        finally:
-            if fresh is not None:
-                fresh.close()
-            used.close()
+        except BaseException:
+            fresh.close()
+            raise
+        return fresh
 
-    def _restore(self, base: int) -> None:
-        size = self._image.layout.memory_bytes
+    def _restore(self, used: Guest) -> Spans:
+        """Make the memory that of the image, and return which of its pages are copies."""
+        base, size = used.memory_address(), self._image.layout.memory_bytes
         memory, image = window(base, size, writable=True), self._image.view().window
-        starts, ends = self._written.find_spans(base, size, _room.scratch)
+        if used.copies is not None and none_since(used.began):
+            starts, ends = used.copies  # a page that became one in the run would have been a page fault
+        else:
+            starts, ends = self._written.find_spans(base, size, _room.scratch)
         self._count += 1
         if sum(ends) - sum(starts) > KEPT_PAGES * PAGE_BYTES:
             hot = self._hot  # once: another thread may be the one that decides
@@ -115,6 +153,7 @@ class Reset:
         # memoryviews are copied in half the time of a foreign call.
         for start, end in zip(starts, ends, strict=True):
             memory[start:end] = image[start:end]
+        return starts, ends
 
 
 def _drop_others(base: int, pages: Sequence[int], kept: frozenset[int]) -> Spans:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from wasihost.runtime.cache import Cache
 
-FORMAT: Final = "3"
+FORMAT: Final = "4"
 """Changes whenever the rewriting of modules, or what is stored of code and images, changes meaning."""
 _VERSION: Final = f"{__version__} {FORMAT} 3"  # the last number stands for what is written in a note
 MAX_WITNESSES: Final = 64

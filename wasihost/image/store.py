@@ -292,10 +292,11 @@ def remove_built(runtime: Runtime) -> int:
 def _load_code(engine: Engine, folder: Path) -> Code | None:
     from wasihost.engine.code import Code
 
-    if sound(folder, "code") is None:
+    about = sound(folder, "code")
+    if about is None:
         return None
     try:
-        return Code(engine, folder / "code.bin")
+        return Code(engine, folder / "code.bin", table_is_fixed=about.get("table_is_fixed") is True)
     except EngineError:
         return None  # made by another Wasmtime or for another CPU: compiled anew over it
 
@@ -323,10 +324,11 @@ def _compile(cache: Cache, engine: Engine, installed: Installed, folder: Path, p
         "saved_globals": [[saved.export, saved.type] for saved in rewritten.saved_globals],
         "functions_kept": rewritten.functions_kept,
         "functions_stubbed": rewritten.functions_stubbed,
+        "table_is_fixed": rewritten.table_is_fixed,
         "seconds": round(time.monotonic() - started, 2),
     }
     publish(cache, folder, "code", native, about, more={"genesis.bin": rewritten.genesis})
-    return Code(engine, folder / "code.bin")
+    return Code(engine, folder / "code.bin", table_is_fixed=rewritten.table_is_fixed)
 
 
 # -- images -----------------------------------------------------------------------------------------------------------

@@ -8,22 +8,26 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wasihost.engine import mapping, reset
+from wasihost.engine import faults, mapping, reset
 from wasihost.engine.capi import EXTERN_TABLE
 from wasihost.engine.ending import Ending
 from wasihost.engine.execute import Run
+from wasihost.engine.faults import none_since
 from wasihost.engine.instance import Guest
 from wasihost.engine.reset import KEPT_PAGES, SAMPLE_RESETS, Reset
 from wasihost.engine.runs import PAGE_BYTES
 from wasihost.engine.spare import SpareGuests, prepare
-from wasihost.engine.surroundings import Surroundings
+from wasihost.engine.surroundings import Directory, Surroundings
 from wasihost.engine.threads import submit_and_wait
 from wasihost.engine.written import Scratch, WrittenPages, written_pages
 from wasihost.image.protocol import MESSAGE_BYTES, Request
@@ -36,9 +40,26 @@ def ready(request: pytest.FixtureRequest) -> Ready:
     return make_ready(request.param, metered=True)
 
 
+@pytest.fixture(params=["its store is kept", "its memory is moved"])
+def way(request: pytest.FixtureRequest, ready: Ready, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The two ways of resetting; without this fixture it is the usual one."""
+    if request.param == "its memory is moved":
+        monkeypatch.setattr(ready.code, "table_is_fixed", False)
+    return str(request.param)
+
+
+@pytest.fixture
+def moving(ready: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready.code, "table_is_fixed", False)
+
+
 @pytest.fixture(scope="module")
 def resetting(ready: Ready) -> Reset:
     return Reset(ready.code, ready.image, written_pages())
+
+
+def store_of(guest: Guest) -> int:
+    return int(guest.export("wasihost:table", EXTERN_TABLE).of.table.item.store_id)
 
 
 def renewed(resetting: Reset, used: Guest) -> Guest:
@@ -61,17 +82,20 @@ def own_pages(ready: Ready, guest: Guest) -> int:
     return sum(count for _, count in found)
 
 
-def run(ready: Ready, guest: Guest, source: str, **surroundings: float) -> Ending:
+def run(ready: Ready, guest: Guest, source: str, paths: Sequence[str] = (), **surroundings: Any) -> Ending:
     request = Request(
         kind="code", source=source.encode(), name="<string>", is_file=False, argv=["-c"], path="", env={}, inputs="{}",
         grants=[], stream=False, value_bytes=1000,
     ).encode()  # fmt: skip
-    given = {"fuel": 10**10, "deadline_seconds": 20.0, **surroundings}
-    about = Surroundings(directories=ready.libraries, **given)  # type: ignore[arg-type]
-    made = Run(ready.code, ready.image, about, [], reply_bytes=MESSAGE_BYTES, prepared=guest)
+    given = {"directories": ready.libraries, "fuel": 10**10, "deadline_seconds": 20.0, **surroundings}
+    made = Run(ready.code, ready.image, Surroundings(**given), paths, reply_bytes=MESSAGE_BYTES, prepared=guest)
     return submit_and_wait(lambda: made.execute(request)).end.ending
 
 
+PRINT = Request(
+    kind="code", source=b"print(1)", name="<string>", is_file=False, argv=["-c"], path="", env={}, inputs="{}",
+    grants=[], stream=False, value_bytes=1000,
+).encode()  # fmt: skip
 PROGRAMS = {
     "a small one": ("print(1)", {}, Ending.RETURNED),
     "one that exits": ("import os; os._exit(3)", {}, Ending.EXITED),
@@ -94,6 +118,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.usefixtures("way")
 def test_after_a_program_the_memory_is_the_image(ready: Ready, resetting: Reset, name: str) -> None:
     source, surroundings, ending = PROGRAMS[name]
     guest = prepare(ready.code, ready.image)
@@ -110,7 +135,12 @@ def test_after_a_program_the_memory_is_the_image(ready: Ready, resetting: Reset,
 writes = st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=9000)), max_size=30)
 
 
-@given(writes=writes, grown=st.integers(0, 50), numbers=st.lists(st.integers(0, 2**31 - 1), max_size=3))
+@pytest.mark.usefixtures("way")
+@given(
+    writes=writes,
+    grown=st.one_of(st.just(0), st.integers(0, 50)),
+    numbers=st.lists(st.integers(0, 2**31 - 1), max_size=9),
+)
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_written_the_memory_is_the_image(
     ready: Ready, resetting: Reset, writes: list[tuple[float, bytes]], grown: int, numbers: list[int]
@@ -141,6 +171,7 @@ def test_a_reset_guest_needs_no_new_copies(ready: Ready) -> None:
     guest.close()
 
 
+@pytest.mark.usefixtures("way")
 def test_many_copies_are_dropped_but_for_those_of_the_first(ready: Ready) -> None:
     resetting = Reset(ready.code, ready.image, written_pages())
     guest = prepare(ready.code, ready.image)
@@ -154,6 +185,7 @@ def test_many_copies_are_dropped_but_for_those_of_the_first(ready: Ready) -> Non
     guest.close()
 
 
+@pytest.mark.usefixtures("way")
 def test_copies_that_runs_do_not_write_are_dropped_after_a_while(ready: Ready) -> None:
     resetting = Reset(ready.code, ready.image, written_pages())
     guest = prepare(ready.code, ready.image)
@@ -172,6 +204,7 @@ def test_copies_that_runs_do_not_write_are_dropped_after_a_while(ready: Ready) -
     guest.close()
 
 
+@pytest.mark.usefixtures("way")
 def test_resets_at_the_same_time_do_not_mix_what_they_keep(ready: Ready) -> None:
     """The first ones decide which pages are kept, and each of these guests has written too many others."""
     interval = sys.getswitchinterval()
@@ -179,7 +212,7 @@ def test_resets_at_the_same_time_do_not_mix_what_they_keep(ready: Ready) -> None
     try:
         for _ in range(25):
             resetting = Reset(ready.code, ready.image, written_pages())
-            resetting._works = True
+            resetting._moves = True
             used = [prepare(ready.code, ready.image) for _ in range(4)]
             for number, guest in enumerate(used):
                 guest.write(number * 700 * PAGE_BYTES, b"x" * (KEPT_PAGES + 100) * PAGE_BYTES)
@@ -193,12 +226,197 @@ def test_resets_at_the_same_time_do_not_mix_what_they_keep(ready: Ready) -> None
         sys.setswitchinterval(interval)
 
 
-def test_a_reset_guest_has_a_store_and_tables_of_its_own(ready: Ready, resetting: Reset) -> None:
+def test_the_store_is_kept_where_no_code_changes_the_table(ready: Ready, resetting: Reset) -> None:
+    assert ready.code.table_is_fixed
     guest = prepare(ready.code, ready.image)
-    before = guest.export("wasihost:table", EXTERN_TABLE).of.table.item.store_id
+    before = store_of(guest)
     fresh = renewed(resetting, guest)
-    assert fresh.export("wasihost:table", EXTERN_TABLE).of.table.item.store_id != before
+    assert (store_of(fresh), fresh.age) == (before, 1)
     fresh.close()
+
+
+@pytest.mark.usefixtures("moving")
+def test_where_code_may_change_the_table_a_reset_guest_has_a_store_of_its_own(ready: Ready, resetting: Reset) -> None:
+    guest = prepare(ready.code, ready.image)
+    before = store_of(guest)
+    fresh = renewed(resetting, guest)
+    assert store_of(fresh) != before
+    assert fresh.age == 0
+    fresh.close()
+
+
+def test_memory_that_has_grown_gets_a_new_store(ready: Ready, resetting: Reset) -> None:
+    guest = prepare(ready.code, ready.image)
+    before = store_of(guest)
+    guest.grow_to(ready.image.layout.memory_bytes + 1)
+    fresh = renewed(resetting, guest)
+    assert store_of(fresh) != before
+    assert is_image(ready, fresh)
+    fresh.close()
+
+
+def test_a_store_is_not_kept_for_ever(ready: Ready, resetting: Reset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reset, "MAX_AGE", 3)
+    guest, stores = prepare(ready.code, ready.image), []
+    for _ in range(8):
+        stores.append(store_of(guest))
+        guest = renewed(resetting, guest)
+    assert [stores.count(store) for store in dict.fromkeys(stores)] == [4, 4]
+    guest.close()
+
+
+@pytest.mark.usefixtures("way")
+def test_whoever_stops_a_used_guest_late_does_not_stop_the_next(ready: Ready, resetting: Reset) -> None:
+    used = prepare(ready.code, ready.image)
+    assert run(ready, used, "print(1)") is Ending.RETURNED
+    fresh = renewed(resetting, used)
+    used.cancel()
+    assert run(ready, fresh, "print(1)") is Ending.RETURNED
+    fresh.cancel()
+    assert fresh.must_stop()
+    fresh.close()
+
+
+@pytest.mark.usefixtures("way")
+def test_limits_and_counts_of_a_run_are_not_those_of_the_next(ready: Ready, resetting: Reset) -> None:
+    fuel: list[int | None] = []
+    guest = prepare(ready.code, ready.image)
+    for number in range(3):
+        assert run(ready, guest, "while True: pass", fuel=10**7 * (number + 1)) is Ending.OUT_OF_FUEL
+        fuel.append(guest.fuel_consumed())
+        guest = renewed(resetting, guest)
+    assert fuel == [10**7, 2 * 10**7, 3 * 10**7]
+    assert run(ready, guest, "open('/dev/null')", open_files=0) is Ending.RETURNED
+    guest = renewed(resetting, guest)
+    assert is_image(ready, guest)
+    guest.close()
+
+
+@pytest.mark.usefixtures("way")
+def test_files_of_a_run_are_closed_with_its_reset(ready: Ready, resetting: Reset, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("seen", "utf-8")
+    leaving = "import builtins; builtins.kept = open('/data/note.txt'); builtins.kept.fileno()"
+    guest = prepare(ready.code, ready.image)
+    about = [*ready.libraries, Directory(host=str(tmp_path), guest="/data")]
+
+    def is_open() -> bool:
+        return any(_target(entry) in (tmp_path, tmp_path / "note.txt") for entry in Path("/proc/self/fd").iterdir())
+
+    assert run(ready, guest, leaving, directories=about, paths=["/data"]) is Ending.RETURNED
+    assert is_open()
+    guest = renewed(resetting, guest)
+    assert not is_open()
+    assert run(ready, guest, "import os\nassert not os.path.exists('/data')") is Ending.RETURNED
+    guest = renewed(resetting, guest)
+    assert run(ready, guest, "open('/data/note.txt').read()", directories=about, paths=["/data"]) is Ending.RETURNED
+    guest.close()
+
+
+def _target(link: Path) -> Path | None:
+    try:
+        return link.readlink()
+    except OSError:
+        return None
+
+
+class _Asked:
+    """Counts how often the kernel is asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.times = 0
+        find = WrittenPages.find_spans
+
+        def counted(*arguments: Any) -> Any:
+            self.times += 1
+            return find(*arguments)
+
+        monkeypatch.setattr(WrittenPages, "find_spans", counted)
+
+
+def test_without_page_faults_the_kernel_is_not_asked(
+    ready: Ready, resetting: Reset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest = prepare(ready.code, ready.image)
+    asked = _Asked(monkeypatch)
+    spared = 0
+    for _ in range(20):
+        before = asked.times
+        used = guest
+        guest = submit_and_wait(lambda used=used: both_here(ready, resetting, used))
+        spared += asked.times == before
+        assert is_image(ready, guest)
+    assert spared >= 10, "runs of one program have page faults again and again"
+    guest.close()
+
+
+def both_here(ready: Ready, resetting: Reset, used: Guest) -> Guest:
+    made = Run(
+        ready.code, ready.image, Surroundings(directories=ready.libraries, fuel=10**10), [],
+        reply_bytes=MESSAGE_BYTES, prepared=used,
+    )  # fmt: skip
+    assert made.execute(PRINT).end.ending is Ending.RETURNED
+    return renewed(resetting, used)
+
+
+@pytest.mark.parametrize("how", ["a page fault", "another thread", "nobody looked before"])
+def test_when_in_doubt_the_kernel_is_asked(ready: Ready, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    resetting = Reset(ready.code, ready.image, written_pages())
+    guest = prepare(ready.code, ready.image)
+    guest.write(9 * PAGE_BYTES, b"copied")
+    if how != "nobody looked before":
+        guest = renewed(resetting, guest)
+        guest.write(9 * PAGE_BYTES, b"again")
+    asked = _Asked(monkeypatch)
+    if how == "another thread":
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(guest.begin, Surroundings()).result()
+    else:
+        guest.begin(Surroundings())
+    if how == "a page fault":
+        guest.write(77 * PAGE_BYTES, b"new")
+    guest = renewed(resetting, guest)
+    assert asked.times == 1
+    assert is_image(ready, guest)
+    # The twin: everything as it should be.
+    guest.begin(Surroundings())
+    guest.write(9 * PAGE_BYTES, b"once more")
+    guest = renewed(resetting, guest)
+    assert asked.times == 1
+    assert is_image(ready, guest)
+    guest.close()
+
+
+def test_what_the_kernel_writes_into_the_memory_is_a_page_fault_too(ready: Ready, resetting: Reset) -> None:
+    guest = renewed(resetting, prepare(ready.code, ready.image))
+    at = 1234 * PAGE_BYTES
+    buffer = (ctypes.c_char * 16).from_address(guest.memory_address() + at)
+    incoming, outgoing = os.pipe()
+    os.write(outgoing, b"from the kernel!")
+    guest.begin(Surroundings())
+    assert none_since(guest.began)
+    os.readv(incoming, [buffer])
+    assert not none_since(guest.began)
+    assert guest.read(at, 16) == b"from the kernel!"
+    guest = renewed(resetting, guest)
+    assert is_image(ready, guest)
+    guest.close()
+    os.close(incoming)
+    os.close(outgoing)
+
+
+def test_a_system_that_does_not_count_page_faults_is_asked_each_time(
+    ready: Ready, resetting: Reset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "_counted", None)
+    monkeypatch.setattr(faults, "_getrusage", lambda _: SimpleNamespace(ru_minflt=0, ru_majflt=0))
+    asked = _Asked(monkeypatch)
+    guest = prepare(ready.code, ready.image)
+    for times in (1, 2, 3):
+        guest.begin(Surroundings())
+        assert guest.began is None
+        guest = renewed(resetting, guest)
+        assert asked.times == times
+    guest.close()
 
 
 def test_where_the_kernel_does_not_say_what_was_written_nothing_is_reset(
@@ -228,6 +446,7 @@ def test_where_pages_can_be_read_but_not_asked_for_the_reset_is_the_same(ready: 
     fresh.close()
 
 
+@pytest.mark.usefixtures("moving")
 def test_where_memory_cannot_be_moved_nothing_is_reset(ready: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> int:
         ctypes.set_errno(errno.EINVAL)
@@ -245,6 +464,7 @@ def test_where_memory_cannot_be_moved_nothing_is_reset(ready: Ready, monkeypatch
     assert ready.image.can_be_moved()
 
 
+@pytest.mark.usefixtures("moving")
 def test_memory_that_fails_to_move_is_left_and_not_tried_again(ready: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between an unmapping that succeeded and a mapping that did not, its addresses may have gone to somebody else."""
     closed: list[Guest] = []

@@ -48,6 +48,7 @@ from wasihost.runtime.wasm.sections import (
     ModuleSections,
     emit_section,
 )
+from wasihost.runtime.wasm.tables import table_is_fixed
 from wasihost.runtime.wasm.values import NUMBER_TYPES, FunctionType, ResizableLimits
 
 EXPORT_PREFIX: Final = "wasihost:"
@@ -86,6 +87,7 @@ class Rewritten:
         functions_kept: Functions of the build whose bodies are still there.
         functions_stubbed: Functions of the build whose bodies trap now, or do nothing.
         calls_redirected: Uses of imported functions (`fd_write`, `path_open`, ...) that go through the added ones now.
+        table_is_fixed: Whether no instruction that is still there can change the function table.
     """
 
     code: bytes
@@ -96,6 +98,7 @@ class Rewritten:
     functions_kept: int
     functions_stubbed: int
     calls_redirected: int
+    table_is_fixed: bool
 
 
 def rewrite(module: bytes, *, keep: Sequence[tuple[int, int]] | None = None) -> Rewritten:
@@ -160,8 +163,9 @@ def rewrite(module: bytes, *, keep: Sequence[tuple[int, int]] | None = None) -> 
     if segments or bodies.declare:
         replaced[ELEMENT] = elements.chunks
     kept = fates.count(KEEP)
+    code = _emit(sections, replaced)
     return Rewritten(
-        code=_emit(sections, replaced),
+        code=code,
         genesis=genesis,
         memory_pages=memory.minimum,
         saved_globals=tuple(saved),
@@ -169,6 +173,7 @@ def rewrite(module: bytes, *, keep: Sequence[tuple[int, int]] | None = None) -> 
         functions_kept=kept,
         functions_stubbed=len(fates) - kept,
         calls_redirected=bodies.redirected + elements.redirected + sum(item.function in redirect for item in initial),
+        table_is_fixed=table_is_fixed(code),
     )
 
 
