@@ -9,6 +9,35 @@ import pytest
 
 from wasihost import Limits, Outcome
 
+LOGGING: list[tuple[str, str]] = [
+    ("logging.warning('w')", "WARNING:root:w\n"),
+    ("logging.getLogger('x').info('unseen')", ""),
+    (
+        "import logging.handlers\n"
+        "held = logging.handlers.MemoryHandler(99, target=logging.StreamHandler())\n"
+        "logging.getLogger().addHandler(held)\nlogging.error('held')",
+        "held\n",
+    ),
+    (
+        "import logging.handlers\nlogging.lastResort = None\n"  # as many as before, and another one
+        "held = logging.handlers.MemoryHandler(99, target=None)\nheld.target = type('T', (), {'handle': print})\n"
+        "held.target.handle = lambda record: print(record.msg, file=__import__('sys').stderr)\n"
+        "logging.getLogger().addHandler(held)\nlogging.error('held')",
+        "held\n",
+    ),
+    (
+        "class H(logging.Handler):\n    def close(self): print('closed', file=__import__('sys').stderr)\nh = H()",
+        "closed\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "stderr"), LOGGING, ids=range(len(LOGGING)))
+def test_what_is_logged_is_out_at_the_end(run: Any, code: str, stderr: str) -> None:
+    result = run(f"import logging\n{code}")
+    assert (result.stderr, result.exit_code) == (stderr, 0)
+
+
 EXITS: list[tuple[str, int, bytes]] = [
     ("sys.exit()", 0, b""),
     ("sys.exit(None)", 0, b""),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -63,6 +65,29 @@ def test_chance_differs_between_runs(run: Any) -> None:
         run("import random\nrandom.seed(5)\nrandom.random()").value
         == run("import random\nrandom.seed(5)\nrandom.random()").value
     )
+
+
+def test_the_generator_starts_with_numbers_from_the_host(runtime: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is as if they had been drawn inside: all of the state differs from run to run, and none of it was used."""
+    look = (
+        "import random\nversion, state, held = random.getstate()\n"
+        "[version, len(state), state[-1], held, len(set(state)), state[0], state[623], random.gauss(0, 1)]"
+    )
+    with Sandbox(runtime=runtime, containment="in-process") as sandbox:
+        sandbox.run("import random\nrandom.gauss(0, 1)")  # it keeps a second number for the next time
+        seen = [sandbox.run(look).value for _ in range(3)]
+        assert [value[:4] for value in seen] == [[3, 625, 624, None]] * 3
+        assert all(value[4] > 600 for value in seen)
+        for place in (5, 6, 7):
+            assert len({value[place] for value in seen}) == 3
+        known = bytes(range(256)) * 10
+        monkeypatch.setattr("wasihost.engine.execute.os.urandom", lambda size: known[:size])
+        (state,) = {tuple(sandbox.run("import random\nrandom.getstate()[1]").value) for _ in range(2)}
+        assert list(state[:-1]) == list(struct.unpack_from("<624I", known))
+        expected = random.Random()
+        expected.setstate((3, state, None))
+        drawn = sandbox.run("import random\n[random.random(), random.getrandbits(70), random.gauss(0, 1)]").value
+        assert drawn == [expected.random(), expected.getrandbits(70), expected.gauss(0, 1)]
 
 
 def test_a_secret_of_one_run_is_not_in_the_memory_of_the_next(runtime: str) -> None:

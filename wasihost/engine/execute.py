@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import struct
 import time
@@ -12,7 +13,7 @@ from wasihost.engine.code import Code
 from wasihost.engine.doorbell import MAILBOX_BODY, MAILBOX_BYTES, Doorbell
 from wasihost.engine.ending import CANCELLED, EXPIRED, End, Ending, Execution, Stop, host_failed
 from wasihost.engine.instance import Guest, GuestMemoryError
-from wasihost.engine.mapping import MappedImage
+from wasihost.engine.mapping import RANDOM_WORDS, MappedImage
 from wasihost.engine.snapshot import OPEN_COUNT, Snapshot, SnapshotError, take_snapshot
 from wasihost.engine.spare import SpareGuests, prepare
 from wasihost.engine.surroundings import Surroundings
@@ -26,7 +27,8 @@ CLEAN: Final = frozenset({Ending.RETURNED, Ending.EXITED})
 """Ends after which a guest's store and what made it are as good as new: nothing was stopped half-way."""
 GROWN_BYTES: Final = 64 << 20
 """A guest whose memory grew by more is freed before its result is there: that takes long, and the thread is needed."""
-LIST_FILES: Final = b'{"kind": "files"}'
+LIST_FILES: Final = marshal.dumps({"kind": "files"}, 2)
+_ALL_USED: Final = struct.pack("<I", RANDOM_WORDS)
 MAX_FILES_BYTES: Final = 1 << 20
 """What the harness may say of open files."""
 
@@ -246,7 +248,12 @@ class Run:
         if not fits or self._snapshot_into is not None or calls is not None:
             counts = self._snapshot_into is not None
             guest.doorbell = Doorbell(layout.mailbox, b"" if fits else request, counts_entropy=counts, calls=calls)
-        guest.write(layout.mailbox, struct.pack("<8I", 0, len(request), 0, 0, 0, 0, 0, 0))
+        seeded = 0
+        if layout.random is not None and self._turn is None and self._snapshot_into is None:
+            # The interpreter would ask for as many random bytes, and then compute with each of them.
+            seeded = 1
+            guest.write(layout.random, _ALL_USED + os.urandom(4 * RANDOM_WORDS))
+        guest.write(layout.mailbox, struct.pack("<9I", 0, len(request), 0, 0, 0, 0, 0, 0, seeded))
         if guest.must_stop() and guest.stop is not None:
             return guest.stop.end()
         return guest.call_table(layout.entry_index, layout.entry, 0, 0, 0)

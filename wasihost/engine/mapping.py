@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 SLOTS: Final = 16
 """Preopen slots of an image: directories that one run can be granted."""
+RANDOM_WORDS: Final = 624
+"""Of the Mersenne Twister."""
+RANDOM_BYTES: Final = 4 + 4 * RANDOM_WORDS
 _READ: Final = 1
 _READ_WRITE: Final = 3
 _SHARED: Final = 1
@@ -141,6 +144,8 @@ class Layout(NamedTuple):
         slot_bytes: Room for each, with the final NUL.
         globals: Saved globals: (export, type, value).
         output: The output buffer, when it was found.
+        random: State of the generator of the module `random`, when it was found: the number of words that have been
+            used (u32), and the words (`RANDOM_WORDS` of u32).
     """
 
     memory_bytes: int
@@ -151,6 +156,7 @@ class Layout(NamedTuple):
     slot_bytes: int
     globals: tuple[tuple[str, str, int], ...]
     output: OutputBuffer | None
+    random: int | None
 
 
 class MappedImage:

@@ -20,7 +20,8 @@ is_statement = re.compile(
 ).match
 can_be_decorated = re.compile(rb"(?:def|class|async)\b").match
 # Other ends of lines, other encodings, and statements that say something of the whole.
-needs_tree = re.compile(rb"\r|\A(?:[^\n]*\n)?[^\n]*coding[:=]|\b(?:global|__future__)\b").search
+says_coding = re.compile(rb"(?:[^\n]*\n)?[^\n]*coding[:=]").match
+speaks_of_all = re.compile(rb"\b(?:global|__future__)\b").search
 compares_identity = re.compile(rb"\bis\b").search
 COROUTINE = 0x80
 ANNOTATES = {"__annotations__", "__annotate__", "__conditional_annotations__"}
@@ -42,6 +43,15 @@ def compile_program(source, name, flags=0):
     for message in sorted(shown, key=line_of):
         show(message)
     return found
+
+
+def needs_tree(source):
+    # Most texts have none of these words, and looking for a word is much faster than for an expression.
+    return (
+        b"\r" in source
+        or (b"coding" in source and says_coding(source))
+        or ((b"global" in source or b"__future__" in source) and speaks_of_all(source))
+    )
 
 
 def line_of(message):
@@ -95,6 +105,8 @@ def last_statement(source):
     at = len(source)
     while at > 0:
         at = source.rfind(b"\n", 0, at - 1) + 1
+        if not at:
+            return 0
         if not goes_on(source, at) and not (can_be_decorated(source, at) and is_decorated(source, at)):
             return at
     return 0

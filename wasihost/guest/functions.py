@@ -229,8 +229,7 @@ def exchange(command, ticket, message, milliseconds=0):
         if box[0]:  # nobody has answered: no functions are called while an editor asks a question, for one
             word(0, 0)
             raise HostFunctionError("CallRefusedError", NO_CALLS)
-        length = int.from_bytes(box[24:28], "little")
-        ticket = int.from_bytes(box[20:24], "little")
+        length, ticket = read_number(box, 24)[0], read_number(box, 20)[0]
         if length <= MAILBOX_BYTES - BODY:
             return ticket, box[BODY : BODY + length].tobytes()
         room = array.array("B", [0]) * length

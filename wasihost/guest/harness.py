@@ -14,7 +14,9 @@
 #   24  length of the reply to a call, which stands at 64 when it fits
 #   28  1 when what is written from here on is the last, and the reply follows (the host begins each run with 0)
 #   64  the request, or the reply, when it fits
-# A request is: u32 length of the header, header (JSON), source. A reply is: the same with the value (JSON) as body.
+#   32  1 when the host has put random numbers where the generator of `random` keeps its state
+# A request is: u32 length of the header, header (marshal), source. A reply is: u32 length of the header, header (JSON),
+# value (JSON).
 # ruff: noqa: ARG004, F821, PLW0603 - hooks take what Python passes, and the state of the one run is global
 import array
 import atexit
@@ -25,10 +27,12 @@ import gc
 import io
 import json
 import linecache
+import marshal
 import os
 import posixpath
 import random
 import runpy
+import struct
 import sys
 import time
 import traceback
@@ -55,6 +59,12 @@ keep = []  # a long reply must stay where it is until the host has read it
 main = sys.modules["__main__"]
 main_module_attributes = {}
 loads = json.loads
+read_header = marshal.loads
+twister = random._inst
+number = struct.Struct("<I")
+read_number, write_number = number.unpack_from, number.pack_into
+write_two = struct.Struct("<2I").pack_into
+IMMUTABLE_TYPE = 1 << 8
 
 
 def make_encoder(allow_nan):
@@ -74,6 +84,9 @@ def make_encoder(allow_nan):
 
 encode_value = make_encoder(False)
 encode_reply = make_encoder(True)
+USUAL_HEADER = {"exit_code": 0}
+USUAL_REPLY = array.array("B", b"\x10\0\0\0" + encode_reply(USUAL_HEADER).encode())
+usual_reply = len(USUAL_REPLY), USUAL_REPLY.buffer_info()[0]
 run_exit_functions = atexit._run_exitfuncs
 bell, clock = time.clock_getres, time.CLOCK_REALTIME
 future_flags = 0
@@ -84,7 +97,7 @@ watching = False
 
 
 def word(at, value):
-    box[at : at + 4] = value.to_bytes(4, "little")
+    write_number(box, at, value)
 
 
 def ring(command):
@@ -96,7 +109,7 @@ def ring(command):
 
 
 def take_request():
-    total = int.from_bytes(box[4:8], "little")
+    total = read_number(box, 4)[0]
     if total <= MAILBOX_BYTES - BODY:
         raw = box[BODY : BODY + total].tobytes()
     else:
@@ -105,11 +118,14 @@ def take_request():
         ring(FETCH)
         raw = room.tobytes()
         del room
-    cut = 4 + int.from_bytes(raw[:4], "little")
-    return loads(raw[4:cut]), raw[cut:]
+    cut = 4 + read_number(raw)[0]
+    return read_header(raw[4:cut]), raw[cut:]
 
 
 def give_reply(header, *parts):
+    if header == USUAL_HEADER and not any(parts):
+        write_two(box, 12, *usual_reply)
+        return
     head = encode_reply(header).encode()
     raw = b"".join((len(head).to_bytes(4, "little"), head, *parts))
     if len(raw) <= MAILBOX_BYTES - BODY:
@@ -118,8 +134,7 @@ def give_reply(header, *parts):
     else:
         keep.append(array.array("B", raw))
         address = keep[-1].buffer_info()[0]
-    word(16, address)
-    word(12, len(raw))
+    write_two(box, 12, len(raw), address)
 
 
 # -- one run ----------------------------------------------------------------------------------------------------------
@@ -161,7 +176,10 @@ def entry():
 
 def prepare(request):
     global watching, grants
-    random.seed()
+    if read_number(box, 32)[0]:
+        twister.gauss_next = None
+    else:
+        random.seed()
     numpy_random = sys.modules.get("numpy.random.mtrand")
     if numpy_random is not None:
         numpy_random.seed()
@@ -173,7 +191,7 @@ def prepare(request):
     sys.orig_argv[:] = ["python", *request["argv"]]
     sys.path.insert(0, request["path"])
     if "functions" in request:
-        install_functions(request["functions"])
+        install_functions(loads(request["functions"]))
     # What is not said costs nothing.
     if "env" in request:
         for name, text in request["env"].items():
@@ -188,7 +206,7 @@ def perform(request, source, header):
     namespace = main.__dict__
     namespace.update(main_module_attributes)
     if "inputs" in request:
-        namespace.update(request["inputs"])
+        namespace.update(loads(request["inputs"]))
     if request["kind"] == "module":
         try:
             runpy._run_module_as_main(request["name"])
@@ -224,32 +242,37 @@ def json_of(value, limit):
 
 def remember_lines(name, source):
     # Tracebacks quote the source; the entry has no date, so that checkcache() leaves it alone.
-    def lines():
-        encoding = "utf-8"
-        try:
-            import tokenize
+    linecache.cache[name] = entry = usual_lines if name == USUAL_NAME else LazyLines((1, None, [], name))
+    entry.source = source
+    entry.lines = None
 
-            encoding = tokenize.detect_encoding(io.BytesIO(source).readline)[0]
-        except SyntaxError:
-            pass
-        return io.TextIOWrapper(io.BytesIO(source), encoding, "replace").readlines()
 
-    linecache.cache[name] = LazyLines(name, lines)
+def lines_of(source):
+    encoding = "utf-8"
+    try:
+        import tokenize
+
+        encoding = tokenize.detect_encoding(io.BytesIO(source).readline)[0]
+    except SyntaxError:
+        pass
+    return io.TextIOWrapper(io.BytesIO(source), encoding, "replace").readlines()
 
 
 class LazyLines(tuple):
     # linecache keeps (size, date, lines, full name). The lines of a program are split only when a traceback asks.
-    def __new__(cls, name, lines):
-        self = tuple.__new__(cls, (1, None, [], name))
-        self.lines = lines
-        return self
+    source = b""
+    lines = None
 
     def __getitem__(self, index):
         if index == 2:
-            if callable(self.lines):
-                self.lines = self.lines()
+            if self.lines is None:
+                self.lines = lines_of(self.source)
             return self.lines
         return tuple.__getitem__(self, index)
+
+
+USUAL_NAME = "<string>"
+usual_lines = LazyLines((1, None, [], USUAL_NAME))
 
 
 def exit_code_of(stop):
@@ -362,11 +385,11 @@ def finish(header):
     except BaseException:
         pass
     try:
-        if any(map(has_last_words, set(map(type, gc.get_objects())))):
+        if any(map(has_last_words, {*map(type, gc.get_objects())} - silent_types)):
             say_last_words(main.__dict__)
     except BaseException:
         pass
-    if any(writable for _, writable in grants):
+    if grants and any(writable for _, writable in grants):
         for thing in gc.get_objects():
             if isinstance(thing, io.IOBase):
                 flush(thing)
@@ -376,6 +399,12 @@ def finish(header):
     word(28, 1)
     if not flush(own_stdout) and not header["exit_code"]:
         header["exit_code"] = 120
+
+
+def types_without_last_words():
+    """Types that say nothing when they die, and cannot be changed to: most objects are of these."""
+    found = {kind for kind in map(type, gc.get_objects()) if kind.__flags__ & IMMUTABLE_TYPE}
+    return frozenset({LazyLines, *(kind for kind in found if not has_last_words(kind))})
 
 
 def has_last_words(kind):
@@ -512,7 +541,7 @@ class EntropyWatch:
 
 def entropy_reads():
     ring(ENTROPY)
-    return int.from_bytes(box[20:24], "little")
+    return read_number(box, 20)[0]
 
 
 def come_to_rest():
@@ -698,6 +727,22 @@ def adapt_makedirs():
     os.makedirs = makedirs
 
 
+def adapt_logging():
+    """At the end of a run that has logged nothing, do not look at each part of what would have logged."""
+    logging = sys.modules.get("logging")
+    if logging is None:
+        return
+    handlers, shut_down = logging._handlerList, logging.shutdown
+    own = handlers[:]
+
+    def shutdown():
+        if handlers != own:
+            shut_down()
+
+    atexit.unregister(shut_down)
+    atexit.register(shutdown)
+
+
 def import_modules(names):
     imported = []
     for name in names:
@@ -711,7 +756,7 @@ def import_modules(names):
 
 def boot(modules, required, setup, missing_modules):
     """Make the interpreter ready and tell the host where everything is; does not return on a command build."""
-    global own_stdout, future_flags, unraisable_args, own_libraries
+    global own_stdout, future_flags, unraisable_args, own_libraries, silent_types
     import __future__
 
     sys.dont_write_bytecode = True
@@ -721,6 +766,7 @@ def boot(modules, required, setup, missing_modules):
     imported = import_modules(modules)
     adapt_asyncio()
     adapt_makedirs()
+    adapt_logging()
     for name in required:
         __import__(name)
         imported.append(name)
@@ -745,6 +791,7 @@ def boot(modules, required, setup, missing_modules):
         __builtins__=builtins,
     )
     unraisable_args = type_of_unraisable_args()
+    silent_types = types_without_last_words()
     sys.addaudithook(audit)
     warm_up()
     calibrate(own_stdout.buffer)
@@ -757,6 +804,7 @@ def boot(modules, required, setup, missing_modules):
         "imported": imported,
         "version": sys.version,
         "modules": len(sys.modules),
+        "random": [id(twister), *random.getstate()[1]],
         "markers": markers(),
         "stdlib": list(sys.path),
     }
@@ -842,7 +890,7 @@ def warm_up():
     arguments, run_exit_functions = sys.argv[:], gc.isenabled  # those that are registered are for the run
     request = {"kind": "code", "name": "<string>", "argv": ["-c"], "path": "", "value_bytes": 100}
     for source in (b"print(end='')", b"x = [i for i in range(3)]\nf'{x}'\n", b"raise SystemExit(0)") * WARM_UPS:
-        head = encode_value(request).encode()
+        head = marshal.dumps(request)
         raw = len(head).to_bytes(4, "little") + head + source
         word(4, len(raw))
         box[BODY : BODY + len(raw)] = raw
@@ -865,3 +913,4 @@ def warm_up():
 
 
 own_stdout = unraisable_args = None
+silent_types = frozenset()

@@ -53,9 +53,9 @@ reserve = bytearray(RESERVE)
 read_json = json.JSONDecoder().scan_once
 
 
-def loads(raw):
-    """Read a request. `json.loads` is written in Python, and needs builtins that a turn may have deleted."""
-    return read_json(raw.decode(), 0)[0]
+def loads(text):
+    """`json.loads` is written in Python, and needs builtins that a turn may have deleted."""
+    return read_json(text, 0)[0]
 
 
 def with_reserve(function):
@@ -165,7 +165,7 @@ def begin_turn(request, header):
     mend()
     if "grants" in request:
         grants = request["grants"]
-        install_functions(request.get("functions"))
+        install_functions(loads(request["functions"]) if "functions" in request else None)
     if pending_calls:
         forget_calls()
     watching = True
@@ -180,8 +180,8 @@ def begin_turn(request, header):
     streams = "stream" in request
     if own_stdout.line_buffering != streams and standard("stdout") is own_stdout:
         own_stdout.reconfigure(line_buffering=streams)
-    if request["inputs"]:
-        main.__dict__.update(request["inputs"])
+    if "inputs" in request:
+        main.__dict__.update(loads(request["inputs"]))
 
 
 def stdin_of(data):
@@ -479,11 +479,11 @@ def warm_up_session():
     kept = vars(builtins).copy()
     builtins_seen = None
     std_builtins.update(kept)
-    request = {"kind": "turn", "name": "<warm-up>", "value_bytes": 100, "inputs": {}}
+    request = {"kind": "turn", "name": "<warm-up>", "value_bytes": 100, "inputs": "{}"}
     request.update(display_bytes=1000, displays=10, figures=["png"])
-    raw = encode_value(request).encode()
+    raw = marshal.dumps(request)
     for source in (b"x = 1", b"x + 1", b"'a'", b"[1]", b"pass") * WARM_UPS:
-        header, _ = session(loads(raw), source)
+        header, _ = session(read_header(raw), source)
         encode_reply(header)
     for kind in ("complete", "status"):
         session({**request, "kind": kind, "cursor": 1}, b"x")

@@ -78,7 +78,7 @@ def perform_call(request, body, header):
     The step that is under way is kept, so that the host can be told where it ended.
     """
     global bundle, bundle_text, plugin_step, plugin_is_up
-    said = request["plugin"]
+    said = loads(request["plugin"])
     if said["modules"] is not None:
         bundle, bundle_text = said["modules"], body
         if BundleFinder not in sys.meta_path:

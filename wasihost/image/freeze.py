@@ -15,7 +15,7 @@ from wasihost.engine import threads
 from wasihost.engine.code import Code
 from wasihost.engine.ending import End, Ending, Stop
 from wasihost.engine.instance import Guest, GuestStoppedError
-from wasihost.engine.mapping import SLOTS, Layout, OutputBuffer
+from wasihost.engine.mapping import RANDOM_WORDS, SLOTS, Layout, OutputBuffer
 from wasihost.engine.snapshot import OPEN_COUNT
 from wasihost.engine.surroundings import Directory, Surroundings
 from wasihost.errors import UnfreezableRuntimeError
@@ -33,6 +33,8 @@ LEAST_IMMORTAL: Final = 1 << 29
 IMMORTAL: Final = 5 << 28
 LARGEST_COUNT: Final = 1 << 24
 """What is counted higher is immortal already, or no object."""
+MAX_RANDOM_HEAD_BYTES: Final = 64
+"""Within so many bytes of a generator's object its state begins."""
 MARKER: Final = b"W" * 301
 
 
@@ -238,6 +240,7 @@ class _Boot:
             slot_bytes=SLOT_BYTES,
             globals=tuple((name, kind, guest.get_global(name)) for name, kind in self._saved_globals),
             output=self._output_buffer(told),
+            random=_random_state(memory, told),
         )
 
     def _output_buffer(self, told: Mapping[str, Any]) -> OutputBuffer | None:
@@ -261,6 +264,16 @@ class _Boot:
         if any(struct.unpack_from("<q", look, end_at - 8)[0] for look in (first, second)):
             return None
         return OutputBuffer(pointer_at=pointer_at, start_at=end_at - 8, end_at=end_at)
+
+
+def _random_state(memory: bytes, told: Mapping[str, Any]) -> int | None:
+    """Find the state of a generator in its object: words and their number, side by side as they were told."""
+    start, *words, used = told["random"]
+    if len(words) != RANDOM_WORDS:
+        return None
+    state = struct.pack(f"<I{RANDOM_WORDS}I", used, *words)
+    at = memory.find(state, start, start + len(state) + MAX_RANDOM_HEAD_BYTES)
+    return at if at >= 0 and not at % 4 else None
 
 
 def _slots(memory: bytes) -> tuple[int, ...]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from wasihost.image.protocol import encodable
+from wasihost.image.protocol import encodable, framed
 
 
 class ImageRequest(NamedTuple):
@@ -24,8 +23,7 @@ class ImageRequest(NamedTuple):
 
     def encode(self) -> bytes:
         """Return the bytes that the harness reads."""
-        head = json.dumps({"kind": "image", "library": self.library, "modules": list(self.modules)}).encode()
-        return len(head).to_bytes(4, "little") + head + self.setup
+        return framed({"kind": "image", "library": self.library, "modules": list(self.modules)}, self.setup)
 
 
 class ImageReply(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wasihost.engine.doorbell import MAILBOX_BYTES
+from wasihost.engine.mapping import RANDOM_BYTES
 from wasihost.engine.snapshot import OWN_GLOBALS
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def layout_fits(layout: Layout, expected: Layout, *, has_packages: bool) -> bool
         and len(layout.slots) == len(expected.slots) - has_packages
         and 0 <= layout.mailbox <= layout.memory_bytes - MAILBOX_BYTES
         and all(0 <= place <= layout.memory_bytes - layout.slot_bytes for place in places)
+        and (layout.random is None or 0 <= layout.random <= layout.memory_bytes - RANDOM_BYTES)
         and 0 <= layout.entry_index < 2**32
         and globals_fit(layout.globals, expected.globals)
     )

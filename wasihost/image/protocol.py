@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -12,6 +13,8 @@ from wasihost.result import Denial, GuestError
 MESSAGE_BYTES: Final = 8 << 20
 """Header of a reply: exit code, error with its traceback, denials. The harness cuts its texts to 320 Ki characters in
 all, and JSON spends at most 12 bytes on one."""
+PLAIN: Final = 2
+"""Version of `marshal` that every Python writes and reads alike, for texts, numbers, lists and dictionaries."""
 MAX_DENIALS: Final = 16
 DENIAL_KINDS: Final = frozenset({"read", "write", "env", "network", "process"})
 
@@ -51,7 +54,7 @@ class Request(NamedTuple):
 
     def encode(self) -> bytes:
         """Return the bytes that the harness reads."""
-        said: dict[str, object] = {
+        said: dict[str, Any] = {
             "kind": self.kind,
             "name": self.name,
             "argv": list(self.argv),
@@ -67,13 +70,23 @@ class Request(NamedTuple):
             said["grants"] = [list(grant) for grant in self.grants]
         if self.stream:
             said["stream"] = True
-        more = f', "inputs": {self.inputs}' if self.inputs != "{}" else ""
+        if self.inputs != "{}":
+            said["inputs"] = self.inputs
         if self.functions:
-            more += f', "functions": {self.functions}'
+            said["functions"] = self.functions
         if self.plugin:
-            more += f', "plugin": {self.plugin}'
-        head = f"{json.dumps(said)[:-1]}{more}}}".encode()
-        return len(head).to_bytes(4, "little") + head + self.source
+            said["plugin"] = self.plugin
+        return framed(said, self.source)
+
+
+def framed(said: dict[str, Any], body: bytes) -> bytes:
+    """Return a request as the harness reads it.
+
+    What the host says is trusted inside, and `marshal` is read there in a tenth of the time of JSON. Nothing is read
+    in that form that comes from there.
+    """
+    head = marshal.dumps(said, PLAIN)
+    return len(head).to_bytes(4, "little") + head + body
 
 
 class Reply(NamedTuple):

@@ -99,6 +99,7 @@ def layout_of(stored: dict[str, Any]) -> Layout:
         output=OutputBuffer(**{name: _integer(place) for name, place in output.items()})
         if output is not None
         else None,
+        random=None if stored["random"] is None else _integer(stored["random"]),
     )
 
 

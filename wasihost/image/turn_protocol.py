@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from wasihost.image.protocol import Reply, encodable, head_of, reply_of, value_of
+from wasihost.image.protocol import Reply, encodable, framed, head_of, reply_of, value_of
 
 MAX_TEXT_CHARACTERS: Final = 300 * 1024
 MAX_DISPLAYS: Final = 100
@@ -78,7 +77,7 @@ class TurnRequest(NamedTuple):
 
     def encode(self) -> bytes:
         """Return the bytes that the harness reads."""
-        said: dict[str, object] = {
+        said: dict[str, Any] = {
             "kind": self.kind,
             "name": self.name,
             "value_bytes": self.value_bytes,
@@ -101,11 +100,13 @@ class TurnRequest(NamedTuple):
             said["start"] = {"argv": list(self.start[0]), "env": dict(self.start[1]), "path": ""}
         if self.renew or self.start is not None:
             said["grants"] = [list(grant) for grant in self.grants]
-        more = f', "functions": {self.functions}' if self.functions and "grants" in said else ""
+        if self.inputs != "{}":
+            said["inputs"] = self.inputs
+        if self.functions and "grants" in said:
+            said["functions"] = self.functions
         if self.plugin:
-            more += f', "plugin": {self.plugin}'
-        head = f'{json.dumps(said)[:-1]}, "inputs": {self.inputs}{more}}}'.encode()
-        return len(head).to_bytes(4, "little") + head + self.source
+            said["plugin"] = self.plugin
+        return framed(said, self.source)
 
 
 class TurnReply(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 import re
 from typing import Any
 
@@ -146,7 +147,7 @@ def test_a_request_says_what_it_was_made_of(source: bytes, argv: list[str], path
     ).encode()
     cut = 4 + int.from_bytes(raw[:4], "little")
     assert raw[cut:] == source
-    assert json.loads(raw[4:cut]) == {
+    assert marshal.loads(raw[4:cut]) == {
         "kind": "code",
         "name": "<string>",
         "argv": argv,
@@ -154,7 +155,7 @@ def test_a_request_says_what_it_was_made_of(source: bytes, argv: list[str], path
         "env": {"A": "b"},
         "grants": [["/data", True]],
         "value_bytes": 7,
-        "inputs": {"x": [1]},
+        "inputs": '{"x": [1]}',
     }
 
 
@@ -163,12 +164,12 @@ def test_a_request_says_nothing_of_what_there_is_not() -> None:
         kind="code", source=b"1", name="<string>", is_file=False, argv=["-c"], path="", env={}, inputs="{}", grants=[],
         stream=False, value_bytes=7,
     ).encode()  # fmt: skip
-    assert set(json.loads(raw[4:-1])) == {"kind", "name", "argv", "path", "value_bytes"}
+    assert set(marshal.loads(raw[4:-1])) == {"kind", "name", "argv", "path", "value_bytes"}
     raw = Request(
         kind="code", source=b"1", name="a.py", is_file=True, argv=["-c"], path="", env={}, inputs="{}", grants=[],
         stream=True, value_bytes=7,
     ).encode()  # fmt: skip
-    assert {"file": True, "stream": True}.items() <= json.loads(raw[4:-1]).items()
+    assert {"file": True, "stream": True}.items() <= marshal.loads(raw[4:-1]).items()
 
 
 def test_the_host_and_the_harness_agree_on_the_mailbox() -> None:
@@ -186,7 +187,7 @@ def test_the_host_and_the_harness_agree_on_the_mailbox() -> None:
     assert constant("BODY") == doorbell.MAILBOX_BODY
     commands = f"{doorbell.FETCH}, {CALIBRATE}, {doorbell.ENTROPY}"
     assert f"FETCH, CALIBRATE, ENTROPY = {commands}\n" in text
-    assert f"box[{doorbell.ANSWER}:{doorbell.ANSWER + 4}]" in text
+    assert f"read_number(box, {doorbell.ANSWER})" in text
     assert f"for amount in ({len(MARKER)}, 400):" in text
 
 
@@ -196,7 +197,7 @@ def test_the_host_and_the_harness_agree_on_the_mailbox() -> None:
 def test_a_request_for_an_image() -> None:
     raw = ImageRequest(library="/lib", modules=["a", "b.c"], setup=b"x = 1").encode()
     size = int.from_bytes(raw[:4], "little")
-    assert json.loads(raw[4 : 4 + size]) == {"kind": "image", "library": "/lib", "modules": ["a", "b.c"]}
+    assert marshal.loads(raw[4 : 4 + size]) == {"kind": "image", "library": "/lib", "modules": ["a", "b.c"]}
     assert raw[4 + size :] == b"x = 1"
 
 

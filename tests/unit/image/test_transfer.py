@@ -569,6 +569,13 @@ def same_slots(said: dict[str, Any]) -> None:
         put("layout", "output", "start_at", to=1.5),
         put("layout", "output", "end_at", to=None),
         put("layout", "output", "more", to=1),
+        put("layout", "random", to=-4),
+        put("layout", "random", to=2**20 - 2496),
+        put("layout", "random", to=FAR),
+        put("layout", "random", to="7"),
+        put("layout", "random", to=1.5),
+        put("layout", "random", to=True),
+        lambda said: said["layout"].pop("random"),
     ],
     ids=lambda change: change.__name__,
 )
@@ -576,7 +583,7 @@ def test_a_layout_that_makes_no_sense(
     refused: Callable[..., str], head: dict[str, Any], tmp_path: Path, change: Change
 ) -> None:
     small = {**head, "layout": {**head["layout"], "memory_bytes": 2**20, "entry": 0, "mailbox": 0, "slots": [0] * 15}}
-    small["layout"]["output"] = {"pointer_at": 0, "start_at": 0, "end_at": 0}
+    small["layout"] |= {"output": {"pointer_at": 0, "start_at": 0, "end_at": 0}, "random": 2**20 - 2500}
     more = {MEMORY: bytes(2**20), "packages/a": b""}
     small["sha256"] = sha256(more[MEMORY])
     assert refused(edited(tmp_path, small, change, **more)) == NO_SENSE
@@ -585,7 +592,11 @@ def test_a_layout_that_makes_no_sense(
 def test_the_small_one_would_be_taken(cache: Path, head: dict[str, Any], tmp_path: Path) -> None:
     """The twin of those above: a memory of zeros with addresses in it is an image, of a guest that does not live."""
     small = {**head, "name": "small", "layout": {**head["layout"], "memory_bytes": 2**20, "entry": 0, "mailbox": 0}}
-    small["layout"] |= {"slots": [0] * 15, "output": {"pointer_at": 0, "start_at": 0, "end_at": 0}}
+    small["layout"] |= {
+        "slots": [0] * 15,
+        "output": {"pointer_at": 0, "start_at": 0, "end_at": 0},
+        "random": 2**20 - 2500,
+    }
     small["sha256"] = sha256(bytes(2**20))
     path = edited(tmp_path, small, lambda _said: None, **{MEMORY: bytes(2**20), "packages/a": b""})
     found = Image.import_file(path)
