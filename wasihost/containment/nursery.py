@@ -30,6 +30,8 @@ WORKER_BYTES: Final = 384 << 20
 """What a worker may need besides the memory of a guest that ends and of the next: Python, code and image, its heap."""
 
 
+_is_over = False
+"""Whether this program is ending: what comes up from now on has nobody to end it later."""
 _inherited: list[WorkerProcess] = []
 
 
@@ -47,6 +49,13 @@ if hasattr(os, "register_at_fork"):
 
 
 @atexit.register
+def _end() -> None:
+    global _is_over  # noqa: PLW0603 - see above
+    with _lock:
+        _is_over = True
+    close_spares()
+
+
 def close_spares() -> None:
     """End the workers that nobody asked for."""
     with _lock:
@@ -162,8 +171,11 @@ def _grow(key: Located) -> None:
         finally:
             with _lock:
                 _growing.discard(key)
-                if worker is not None:
-                    _spare[key] = worker
+                if worker is not None and not _is_over:
+                    _spare[key], worker = worker, None
+            if worker is not None:
+                worker.kill()
+                worker.close()
 
     try:
         threading.Thread(target=start, name="wasihost-spare", daemon=True).start()
