@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from wasihost.runtime.wasm.cursor import Cursor
@@ -24,6 +25,8 @@ EMPTY_BODY: Final = b"\0\x0b"
 
 KEEP, TRAP, EMPTY = range(3)
 """What becomes of a function."""
+
+NO_CHANGES: Final[Mapping[int, bytes]] = MappingProxyType({})
 
 _REF_FUNC_ANYTHING = re.compile(bytes([REF_FUNC]), re.DOTALL)
 
@@ -99,6 +102,7 @@ def rewrite_bodies(
     redirect: Mapping[int, int],
     append: Sequence[bytes],
     undeclared: set[int],
+    changed: Mapping[int, bytes] = NO_CHANGES,
 ) -> RewrittenBodies:
     """Build the code section anew.
 
@@ -109,6 +113,8 @@ def rewrite_bodies(
         append: Bodies (without lengths) to add after the last one; they are not redirected.
         undeclared: Functions that the element section will not name any more; those that kept code may refer to by
             `ref.func` come back in `declare` (a few too many may, as this is a byte search).
+        changed: New bodies of defined functions that are kept, by their numbers; one that may use a redirected function
+            is left as it was.
 
     Raises:
         WasmFormatError: The number of bodies is not that of `fates`, or a body that may need redirection has an
@@ -126,11 +132,13 @@ def rewrite_bodies(
     for head, start, end in iter_bodies(sections):
         if number >= len(fates):
             raise WasmFormatError("there are more function bodies than functions", head)
-        fate = fates[number]
+        fate, other = fates[number], changed.get(number)
         number += 1
         body: Chunk | None = None
         if fate != KEEP:
             body = stubs[fate]
+        elif other is not None and not may_use(module, start, end):
+            body = _with_length(other)
         elif may_use(module, start, end):
             uses = function_uses(module, start, end, redirect)
             if uses:

@@ -13,6 +13,7 @@ from wasihost.runtime.wasm.errors import WasmFormatError
 from wasihost.runtime.wasm.genesis import read_genesis
 from wasihost.runtime.wasm.hooks import HOOK_GLOBALS, build_hooks, find_imports
 from wasihost.runtime.wasm.leb import encode_signed, encode_unsigned, read_unsigned
+from wasihost.runtime.wasm.listing import larger_listings
 from wasihost.runtime.wasm.reader import (
     FUNCTION_KIND,
     GLOBAL_KIND,
@@ -88,6 +89,7 @@ class Rewritten:
         functions_stubbed: Functions of the build whose bodies trap now, or do nothing.
         calls_redirected: Uses of imported functions (`fd_write`, `path_open`, ...) that go through the added ones now.
         table_is_fixed: Whether no instruction that is still there can change the function table.
+        lists_fast: Whether the function was found that opens folders, and asks for more names at a time now.
     """
 
     code: bytes
@@ -99,6 +101,7 @@ class Rewritten:
     functions_stubbed: int
     calls_redirected: int
     table_is_fixed: bool
+    lists_fast: bool
 
 
 def rewrite(module: bytes, *, keep: Sequence[tuple[int, int]] | None = None) -> Rewritten:
@@ -138,8 +141,14 @@ def rewrite(module: bytes, *, keep: Sequence[tuple[int, int]] | None = None) -> 
     segments = read_elements(sections, table.type.limits.minimum)
     # An entry left out of a table that starts out filled would not be null.
     removable = removable_functions(segments, stubbed) if table.initial is None else set()
+    listings = larger_listings(sections, imports)
     bodies = rewrite_bodies(
-        sections, fates=fates, redirect=redirect, append=[hook.body for hook in hooks], undeclared=removable
+        sections,
+        fates=fates,
+        redirect=redirect,
+        append=[hook.body for hook in hooks],
+        undeclared=removable,
+        changed={number: body for number, body in listings.items() if fates[number] == KEEP},
     )
     elements = rewrite_elements(module, segments, remove=removable, redirect=redirect, declare=sorted(bodies.declare))
     genesis = read_genesis(sections, memory.minimum * _PAGE_BYTES)
@@ -174,6 +183,7 @@ def rewrite(module: bytes, *, keep: Sequence[tuple[int, int]] | None = None) -> 
         functions_stubbed=len(fates) - kept,
         calls_redirected=bodies.redirected + elements.redirected + sum(item.function in redirect for item in initial),
         table_is_fixed=table_is_fixed(code),
+        lists_fast=bool(listings),
     )
 
 
