@@ -170,6 +170,7 @@ class Runner:
         self.setup = setup
         self._users = 0
         self._closing = False
+        self._is_enclosed = False
         self.gone: deque[int] = deque()
         """Keys of sessions that are over; in the collector, where they may end, nothing else is safe."""
         self._pid = os.getpid()
@@ -262,7 +263,21 @@ class Runner:
 
         if not isinstance(self._carrier, Direct) or self._opened is None:
             raise ConfigError('enclose() is for containment="in-process": workers enclose themselves')
+        if self._room is not None:
+            raise ConfigError(
+                "enclose() is for sandboxes without Scratch and overlays: behind the walls nobody could remove those"
+            )
         self._carrier.enclose(self.setup.memory_bytes, self.setup.open_files, self.setup.disk_bytes)
+        self._is_enclosed = True
+
+    def check_not_enclosed(self, what: str) -> None:
+        """Refuse what the walls around this process do not let it do.
+
+        Raises:
+            ConfigError: The runner is enclosed.
+        """
+        if self._is_enclosed:
+            raise ConfigError(f"this sandbox is enclosed, and there are no {what} behind its walls")
 
     @property
     def size(self) -> int:

@@ -51,6 +51,12 @@ class Home(NamedTuple):
     sessions: Living[Session]
 
 
+NEEDED_BEHIND_WALLS: Final = (
+    "asyncio", "logging", "wasihost.calling", "wasihost.concurrency",
+)  # fmt: skip
+"""Imported where they are used, and there is no importing behind walls."""
+
+
 class Sandbox:
     """Runs programs that may do what was granted here, each in a fresh interpreter.
 
@@ -285,13 +291,22 @@ class Sandbox:
         """Put the operating system's walls around this whole process, for good: with containment="in-process" only.
 
         For a program that is its own worker, as `wasirun` is: afterwards this process can open no file but those of the
-        granted directories, start no program and reach no network, whatever a guest does to it. Import before what is
-        needed after. `walls` says which stand.
+        granted directories, start no program and reach no network, whatever a guest does to it. What wasihost needs for
+        runs is imported here; import before what you need after, and make an event loop before, if there is to be one.
+        There are no sessions behind the walls, which let nobody make memory that outlives a run. `walls` says which
+        stand.
 
         Raises:
-            ConfigError: The sandbox has workers.
+            ConfigError: The sandbox has workers, open sessions, or directories that must be removed at its end:
+                `Scratch`, overlays.
             EngineError: The process has other threads already.
         """
+        import importlib
+
+        if self._sessions.all():
+            raise ConfigError("enclose() is for sandboxes without sessions: close them before")
+        for name in NEEDED_BEHIND_WALLS:
+            importlib.import_module(name)
         self._runner.enclose()
 
     # -- sessions -----------------------------------------------------------------------------------------------
@@ -314,14 +329,15 @@ class Sandbox:
             figures: Formats in which matplotlib's figures are drawn: "png", "svg".
 
         Raises:
-            ConfigError: An argument is wrong, or the workers are where sessions cannot be (Docker, gVisor).
+            ConfigError: An argument is wrong, the sandbox is enclosed, or the workers are where sessions cannot be
+                (Docker, gVisor).
             ClosedError: The sandbox was closed.
             EngineError: The system gives no memory for it.
         """
+        home = self.home()
         from wasihost.session import new_session  # most sandboxes have no session
 
         bounds = Bounds(idle_seconds=idle_seconds, lifetime_seconds=lifetime_seconds, figures=figures)
-        home = self.home()
         return new_session(
             home.runner,
             limits=home.limits,
@@ -337,7 +353,12 @@ class Sandbox:
         return tuple(sorted(self._sessions.all(), key=lambda session: session.born))
 
     def home(self) -> Home:
-        """Return what sessions are made of; for `Session.load`."""
+        """Return what sessions are made of; for `Session.load`.
+
+        Raises:
+            ConfigError: The sandbox is enclosed.
+        """
+        self._runner.check_not_enclosed("sessions")
         return Home(self._runner, self.limits, self._env, self._functions, self._sessions)
 
     # -- life ---------------------------------------------------------------------------------------------------
