@@ -160,6 +160,30 @@ def test_whatever_is_written_the_memory_is_the_image(
     fresh.close()
 
 
+rounds = st.lists(
+    st.lists(st.tuples(st.sampled_from([3, 4, 5, 300, 301, 6000]), st.binary(min_size=1, max_size=9000)), max_size=6),
+    min_size=2,
+    max_size=6,
+)
+
+
+@pytest.mark.usefixtures("way")
+@given(rounds=rounds)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_run_after_run_the_memory_is_the_image(
+    ready: Ready, resetting: Reset, rounds: list[list[tuple[int, bytes]]]
+) -> None:
+    """In the same few pages, so that some runs find copies of all that they write, and others do not."""
+    guest = prepare(ready.code, ready.image)
+    for written in rounds:
+        guest.begin(Surroundings())
+        for page, data in written:
+            guest.write(page * PAGE_BYTES + len(data) % PAGE_BYTES, data)
+        guest = renewed(resetting, guest)
+        assert is_image(ready, guest)
+    guest.close()
+
+
 def test_a_reset_guest_needs_no_new_copies(ready: Ready) -> None:
     resetting = Reset(ready.code, ready.image, written_pages())
     guest = prepare(ready.code, ready.image)
