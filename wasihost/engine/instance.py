@@ -397,9 +397,8 @@ class Guest:
 
     def end(self) -> None:
         """Take its directories and files away: it will not run again."""
-        if self._has_grants:
-            check(lib.wasmtime_context_set_wasi(self.context, lib.wasi_config_new()), "cannot end a guest")
-            self._has_grants = False
+        check(lib.wasmtime_context_set_wasi(self.context, lib.wasi_config_new()), "cannot end a guest")
+        self._has_grants = False
 
     def hand_over(self) -> Guest:
         """Return a guest that has this one's store, instance and memory; this one is as if closed.
@@ -409,7 +408,8 @@ class Guest:
         Raises:
             EngineError: Its files could not be closed.
         """
-        self.end()
+        if self._has_grants:
+            self.end()
         heir = object.__new__(Guest)
         heir._forget(self.code)
         heir.age = self.age + 1
