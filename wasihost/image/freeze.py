@@ -15,7 +15,7 @@ from wasihost.engine import threads
 from wasihost.engine.code import Code
 from wasihost.engine.ending import End, Ending, Stop
 from wasihost.engine.instance import Guest, GuestStoppedError
-from wasihost.engine.mapping import RANDOM_WORDS, SLOTS, Layout, OutputBuffer
+from wasihost.engine.mapping import RANDOM_WORDS, SLOTS, Layout, OutputBuffer, window
 from wasihost.engine.snapshot import OPEN_COUNT
 from wasihost.engine.surroundings import Directory, Surroundings
 from wasihost.errors import UnfreezableRuntimeError
@@ -197,15 +197,15 @@ class _Boot:
         if immortal < LEAST_IMMORTAL:
             raise UnfreezableRuntimeError("the build's objects are laid out in an unknown way")
         # None and its like have a larger count than what is made immortal later, from 3.14 on.
-        count = struct.pack("<I", min(immortal, IMMORTAL))
-        memory = guest.memory_address()
-        for start, byte in enumerate(found):
-            if not byte:
-                continue
+        count = min(immortal, IMMORTAL)
+        words = window(guest.memory_address(), guest.memory_bytes(), writable=True).cast("I")
+        if 8 * len(found.rstrip(b"\0")) > len(words):
+            raise UnfreezableRuntimeError("the harness names objects outside of its memory")
+        for marked in re.finditer(rb"[^\0]", found):
+            byte, first = marked.group()[0], 8 * marked.start()
             for bit in range(8):
-                at = 32 * start + 4 * bit
-                if byte >> bit & 1 and 0 < guest.read_u32(at) < LARGEST_COUNT:
-                    ctypes.memmove(memory + at, count, 4)
+                if byte >> bit & 1 and 0 < words[first + bit] < LARGEST_COUNT:
+                    words[first + bit] = count
 
     @staticmethod
     def _said(guest: Guest) -> bytes | None:
