@@ -11,17 +11,31 @@ from typing import Final
 _log: Final = logging.getLogger("wasihost")
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
+_runs = False
 
 
 def background_loop() -> asyncio.AbstractEventLoop:
     """Return the loop of this process, which runs on a thread of its own from the first time on."""
-    global _loop  # noqa: PLW0603 - one for the process
+    global _runs  # noqa: PLW0603 - one for the process
     with _lock:
-        if _loop is None or _loop.is_closed():
-            loop = asyncio.new_event_loop()
+        loop = _made()
+        if not _runs:
             threading.Thread(target=_serve, args=(loop,), name="wasihost-loop", daemon=True).start()
-            _loop = loop
-        return _loop
+            _runs = True
+        return loop
+
+
+def make_background_loop() -> None:
+    """Make the loop, and leave its thread to the first use: behind walls no loop can be made."""
+    with _lock:
+        _made()
+
+
+def _made() -> asyncio.AbstractEventLoop:
+    global _loop, _runs
+    if _loop is None or _loop.is_closed():
+        _loop, _runs = asyncio.new_event_loop(), False
+    return _loop
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
@@ -35,9 +49,9 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
 
 def _forget_parent() -> None:
     """Start afresh in a forked child: the thread is the parent's."""
-    global _lock, _loop  # noqa: PLW0603 - one for the process
+    global _lock, _loop, _runs  # noqa: PLW0603 - one for the process
     _lock = threading.Lock()
-    _loop = None
+    _loop, _runs = None, False
 
 
 if hasattr(os, "register_at_fork"):

@@ -307,6 +307,10 @@ class Sandbox:
             raise ConfigError("enclose() is for sandboxes without sessions: close them before")
         for name in NEEDED_BEHIND_WALLS:
             importlib.import_module(name)
+        if self._functions is not None:
+            from wasihost.loops import make_background_loop
+
+            make_background_loop()
         self._runner.enclose()
 
     # -- sessions -----------------------------------------------------------------------------------------------

@@ -112,8 +112,8 @@ def test_streaming_in_order(run: Any) -> None:
     [
         ("print(1)", []),
         ("import sys\nprint(1)\nsys.stderr.write('x')", [b"x"]),
-        ("print(1, flush=True)\nprint(2)", [b"1\n"]),
-        ("print('x' * 70_000)", [b"x" * 70_000]),
+        ("print(1, flush=True)\nprint(2)", [b"1\n", b"2\n"]),  # what was sent would be in the result once more
+        ("print('x' * 70_000)", [b"x" * 70_000, b"\n"]),
     ],
 )
 def test_last_words_travel_with_the_result(
@@ -178,3 +178,15 @@ def test_a_stopped_run_says_nothing_twice(runtime: str, containment: str) -> Non
             result = sandbox.run("n = 0\nwhile True:\n  n += 1\n  print(n, flush=True)")
             lines = result.stdout.splitlines()
             assert lines == [str(number) for number in range(1, len(lines) + 1)], lines[-3:]
+
+
+@pytest.mark.parametrize(("overflow", "kept"), [("end", 2**27), ("truncate", 2**28)])
+def test_the_last_line_after_much_output_does_not_bring_all_of_it_once_more(overflow: Any, kept: int) -> None:
+    """What was sent ahead is not in the result again: the worker has not the memory for that, and need not have."""
+    limits = Limits(memory_bytes=2**26, output_bytes=kept, output_overflow=overflow, deadline_seconds=60.0)
+    code = "import os\nfor _ in range(80):\n    os.write(1, b'x' * 10**6)\nprint('the last')\nos.write(2, b'e')\n1"
+    with Sandbox(limits=limits) as sandbox:
+        result = sandbox.run(code)
+    assert (result.outcome, result.value, result.stderr) == (Outcome.EXITED, 1, "e")
+    assert len(result.stdout_bytes) == 80_000_009
+    assert result.stdout_bytes.endswith(b"xxthe last\n")

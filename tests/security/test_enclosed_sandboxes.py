@@ -27,6 +27,13 @@ from wasihost import Preopen, Sandbox
 def greet(name: str) -> str:
     return f"hello {name}"
 
+async def later(number: int) -> int:
+    await asyncio.sleep(0.01)
+    return number + 1
+
+async def gate(call):
+    return call.arguments.get("name") != "nobody"
+
 def said(function):
     try:
         return function()
@@ -34,10 +41,9 @@ def said(function):
         return f"{type(error).__name__}: {error}"
 
 folder = sys.argv[1]
-with Sandbox(containment="in-process") as other, other.session():
-    refused = said(other.enclose)
 sandbox = Sandbox(
-    containment="in-process", preopens=[Preopen(folder, "/d", writable=True)], functions=[greet], runtime="cpython-3.15"
+    containment="in-process", preopens=[Preopen(folder, "/d", writable=True)], functions=[greet, later],
+    gate=gate, runtime="cpython-3.15"
 )
 loop = asyncio.new_event_loop()
 sandbox.enclose()
@@ -54,10 +60,13 @@ seen = dict(
     wrote=sandbox.run("open('/d/new', 'w').write('inside')").value,
     denied=[denial.target for denial in sandbox.run("open('/etc/passwd')").denials],
     called=sandbox.run("from host import greet\\ngreet('you')").value,
+    awaited_inside=sandbox.run(
+        "import asyncio\\nfrom host import later\\nasync def main():\\n    return await later(4)\\nasyncio.run(main())"
+    ).value,
+    gated=sandbox.run("from host import greet\\ngreet('nobody')").error.type,
     many=[result.value for result in sandbox.map(["1", "2"])],
     awaited=loop.run_until_complete(sandbox.arun("3")).value,
     session=said(sandbox.session),
-    refused=refused,
     late=late,
 )
 sandbox.close()
@@ -89,6 +98,7 @@ def test_everything_that_a_sandbox_does_goes_on(seen: dict[str, Any]) -> None:
     assert (seen["run"], seen["error"], seen["wrote"]) == ([1, "é"], "ZeroDivisionError", 6)
     assert (seen["denied"], seen["called"]) == (["/etc/passwd"], "hello you")
     assert (seen["many"], seen["awaited"]) == ([1, 2], 3)
+    assert (seen["awaited_inside"], seen["gated"]) == (5, "host.HostFunctionError")
 
 
 def test_it_needs_nothing_more_of_the_host_s_files(seen: dict[str, Any]) -> None:
@@ -99,7 +109,12 @@ def test_it_needs_nothing_more_of_the_host_s_files(seen: dict[str, Any]) -> None
 def test_sessions_are_refused_in_words(seen: dict[str, Any]) -> None:
     words = "ConfigError: this sandbox is enclosed, and there are no sessions behind its walls"
     assert seen["session"] == words
-    assert seen["refused"] == "ConfigError: enclose() is for sandboxes without sessions: close them before"
+    with (
+        Sandbox(containment="in-process") as sandbox,
+        sandbox.session(),
+        pytest.raises(errors.ConfigError, match="without sessions: close them before"),
+    ):
+        sandbox.enclose()
 
 
 @pytest.mark.parametrize(

@@ -451,10 +451,11 @@ class _Outlet:
         execute: What the parent asked for.
         are_last: Whether the guest says that it writes nothing more and replies at once. What it writes then need not
             be sent ahead, unless somebody listens: one message less is a tenth of a short run. A guest that says so
-            and then hangs loses its own output.
+            and then hangs loses its own output. What comes after output that was sent is sent as well: the result
+            would have to repeat all of it.
     """
 
-    __slots__ = ("_are_last", "_listens", "_room", "_stream", "_worker", "complete")
+    __slots__ = ("_are_last", "_has_sent", "_listens", "_room", "_stream", "_worker", "complete")
 
     def __init__(self, worker: _Worker, stream: int, execute: messages.Execute, are_last: Callable[[], bool]) -> None:
         self._worker = worker
@@ -462,12 +463,13 @@ class _Outlet:
         self._are_last = are_last
         self._listens = execute.streams
         self.complete = True
+        self._has_sent = False
         # When the end of a flood is kept and its middle is not, only the first part is sent on the way.
         held = not execute.streams and not execute.output_ends_run
         self._room = (execute.output_bytes + 1) // 2 if held else sys.maxsize
 
     def __call__(self, data: bytes) -> None:
-        if not self._listens and self._are_last():
+        if not self._listens and not self._has_sent and self._are_last():
             self.complete = False  # all of it is in the result
             return
         if len(data) > self._room:
@@ -475,6 +477,7 @@ class _Outlet:
             data = data[: self._room]
         self._room -= len(data)
         if data:
+            self._has_sent = True
             self._worker.send(messages.Output(stream=self._stream, data=data))
 
 

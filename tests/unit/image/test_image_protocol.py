@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import marshal
 import re
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wasihost.image.image_protocol import ImageReply, ImageRequest, read_image_reply
-from wasihost.image.protocol import MESSAGE_BYTES, Reply, Request, decode_reply
+from wasihost.image.protocol import MESSAGE_BYTES, Reply, Request, decode_reply, framed
 from wasihost.result import Denial, GuestError
 
 JSON = st.recursive(
@@ -170,6 +171,31 @@ def test_a_request_says_nothing_of_what_there_is_not() -> None:
         stream=True, value_bytes=7,
     ).encode()  # fmt: skip
     assert {"file": True, "stream": True}.items() <= marshal.loads(raw[4:-1]).items()
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Number(enum.IntEnum):
+    SEVEN = 7
+
+
+class Word(enum.StrEnum):
+    NAME = "nämë"
+
+
+def test_texts_and_numbers_of_other_types_are_said_as_what_they_are() -> None:
+    raw = Request(
+        kind="code", source=b"1", name=Text("<s>"), is_file=False, argv=[Word.NAME, Text("x")], path=Text("/p"),
+        env={Text("A"): Word.NAME}, inputs="{}", grants=[(Text("/d"), True)], stream=False, value_bytes=Number.SEVEN,
+    ).encode()  # fmt: skip
+    assert marshal.loads(raw[4:-1]) == {
+        "kind": "code", "name": "<s>", "argv": ["nämë", "x"], "path": "/p", "env": {"A": "nämë"},
+        "grants": [["/d", True]], "value_bytes": 7,
+    }  # fmt: skip
+    with pytest.raises(TypeError, match="cannot say bytes"):
+        framed({"kind": b"code"}, b"")
 
 
 def test_the_host_and_the_harness_agree_on_the_mailbox() -> None:

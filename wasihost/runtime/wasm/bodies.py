@@ -38,11 +38,13 @@ class RewrittenBodies:
     Attributes:
         chunks: The payload, in pieces to be joined.
         redirected: How many instructions name another function now.
+        changed: How many functions have a new body that was given.
         declare: Functions that `ref.func` may name in the new code and whose declaration elsewhere is not certain.
     """
 
     chunks: list[Chunk]
     redirected: int
+    changed: int
     declare: set[int]
 
 
@@ -126,7 +128,7 @@ def rewrite_bodies(
     stubs = {TRAP: _with_length(TRAP_BODY), EMPTY: _with_length(EMPTY_BODY)}
     chunks: list[Chunk] = []
     declare: set[int] = set()
-    redirected = number = 0
+    redirected = replaced = number = 0
     copied = copy_end = -1  # the run of untouched bytes that is still to be copied
 
     for head, start, end in iter_bodies(sections):
@@ -139,6 +141,7 @@ def rewrite_bodies(
             body = stubs[fate]
         elif other is not None and not may_use(module, start, end):
             body = _with_length(other)
+            replaced += 1
         elif may_use(module, start, end):
             uses = function_uses(module, start, end, redirect)
             if uses:
@@ -166,7 +169,10 @@ def rewrite_bodies(
         raise WasmFormatError(f"there are {len(fates)} functions and {number} function bodies")
     chunks += [_with_length(body) for body in append]
     return RewrittenBodies(
-        chunks=[encode_unsigned(number + len(append)), *chunks], redirected=redirected, declare=declare
+        chunks=[encode_unsigned(number + len(append)), *chunks],
+        redirected=redirected,
+        changed=replaced,
+        declare=declare,
     )
 
 

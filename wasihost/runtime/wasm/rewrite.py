@@ -183,7 +183,7 @@ def rewrite(module: bytes, *, keep: Sequence[tuple[int, int]] | None = None) -> 
         functions_stubbed=len(fates) - kept,
         calls_redirected=bodies.redirected + elements.redirected + sum(item.function in redirect for item in initial),
         table_is_fixed=table_is_fixed(code),
-        lists_fast=bool(listings),
+        lists_fast=bool(bodies.changed),
     )
 
 

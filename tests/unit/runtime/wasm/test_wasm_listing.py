@@ -93,6 +93,7 @@ def test_of_two_that_look_like_it_neither_is_changed() -> None:
 def test_one_that_uses_a_hooked_function_keeps_its_size_and_is_hooked() -> None:
     uses = "(drop (call $fd_close (i32.const 3)))"
     whole, without = rewrite(module(WRAPPER, opener(more=uses))), rewrite(module(WRAPPER, opener()))
+    assert (whole.lists_fast, without.lists_fast) == (False, True)
     assert whole.calls_redirected == without.calls_redirected + 1
     assert run(whole.code)[0][2] == USUAL_BYTES
 
