@@ -52,7 +52,7 @@ class Home(NamedTuple):
 
 
 NEEDED_BEHIND_WALLS: Final = (
-    "asyncio", "logging", "wasihost.calling", "wasihost.concurrency",
+    "asyncio", "concurrent.futures.thread", "logging", "wasihost.calling", "wasihost.concurrency",
 )  # fmt: skip
 """Imported where they are used, and there is no importing behind walls."""
 

@@ -10,6 +10,16 @@ import pytest
 from wasihost import Limits, Outcome
 
 LOGGING: list[tuple[str, str]] = [
+    (
+        "import atexit\natexit.unregister(logging.shutdown)\n"
+        "class H(logging.Handler):\n    def close(self): print('closed', file=__import__('sys').stderr)\nh = H()",
+        "",
+    ),
+    (
+        "h = logging.StreamHandler()\nh.flush = lambda: print('f', file=__import__('sys').stderr)\n"
+        "logging.shutdown([lambda: h])\nh.flush = int",
+        "f\n",
+    ),
     ("logging.warning('w')", "WARNING:root:w\n"),
     ("logging.getLogger('x').info('unseen')", ""),
     (

@@ -158,7 +158,7 @@ def _own_folders(located: Located) -> list[str]:
 def _grow(key: Located) -> None:
     """Start the next spare worker, unless there is one or somebody does."""
     with _lock:
-        if key in _spare or key in _growing or len(_spare) >= MAX_SPARE:
+        if _is_over or key in _spare or key in _growing or len(_spare) >= MAX_SPARE:
             return
         _growing.add(key)
 

@@ -38,7 +38,6 @@ from wasihost.engine.capi import (
 )
 from wasihost.engine.capture import Capture
 from wasihost.engine.ending import CANCELLED, EXPIRED, End, Ending, Stop
-from wasihost.engine.faults import mark
 from wasihost.engine.mapping import window
 from wasihost.engine.surroundings import Surroundings
 from wasihost.engine.traps import meaning_of
@@ -48,7 +47,6 @@ from wasihost.limits import WASM_MEMORY_BYTES, WASM_PAGE_BYTES
 
 if TYPE_CHECKING:
     from wasihost.engine.code import Code
-    from wasihost.engine.faults import Mark
     from wasihost.engine.written import Spans
 
 UNLIMITED_FUEL: Final = 2**63
@@ -80,8 +78,8 @@ class Guest:
     """An instance with its own store, ready to be written to and called.
 
     Attributes:
-        copies: The pages that are copies of its own before its run, if somebody looked.
-        began: When its run began, on the thread that makes it.
+        copies: The pages that were copies of its own when its memory was made the image's, if somebody looked.
+        faults: The page faults of this process until then.
         age: How many guests had its store before.
     """
 
@@ -96,7 +94,6 @@ class Guest:
         "_store",
         "_wake",
         "age",
-        "began",
         "calls_left",
         "captures",
         "code",
@@ -105,6 +102,7 @@ class Guest:
         "deadline",
         "disk",
         "doorbell",
+        "faults",
         "last_output",
         "monotonic_start",
         "output_ends_run",
@@ -132,7 +130,7 @@ class Guest:
         self.deadline = math.inf
         self.last_output = b""
         self.copies: Spans | None = None
-        self.began: Mark | None = None
+        self.faults: int | None = None
         self.age = 0
         self._stop_wanted: Stop | None = None
         self._wake: threading.Event | None = None
@@ -161,7 +159,6 @@ class Guest:
         Raises:
             EngineError: A granted directory cannot be opened.
         """
-        self.began = mark()  # before anything is written into its memory
         self.renew(surroundings)
         lib.wasmtime_context_set_epoch_deadline(self.context, 1)
         self._has_grants = True

@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from wasihost.engine.faults import none_since
+from wasihost.engine.faults import mark
 from wasihost.engine.instance import Guest
 from wasihost.engine.mapping import MoveError, drop_pages, move_private, window
 from wasihost.engine.runs import PAGE_BYTES, runs_of
@@ -84,10 +84,10 @@ class Reset:
             keeps_store = self._code.table_is_fixed and used.age < MAX_AGE and used.memory_bytes() == size
             if not keeps_store and not self._can_move():
                 return None
-            spans = self._restore(used)
+            spans, faults = self._restore(used)
             fresh = self._with_its_store(used) if keeps_store else self._with_a_new_store(used)
             if fresh is not None:
-                fresh.copies = spans
+                fresh.copies, fresh.faults = spans, faults
         except EngineError:
             return None
         else:
@@ -130,15 +130,17 @@ class Reset:
             raise
         return fresh
 
-    def _restore(self, used: Guest) -> Spans:
-        """Make the memory that of the image, and return which of its pages are copies."""
+    def _restore(self, used: Guest) -> tuple[Spans, int | None]:
+        """Make the memory that of the image; return which of its pages are copies, and at how many page faults."""
         base, size = used.memory_address(), self._image.layout.memory_bytes
         memory, image = window(base, size, writable=True), self._image.view().window
-        if used.copies is not None and none_since(used.began):
-            starts, ends = used.copies  # a page that became one in the run would have been a page fault
+        self._count += 1
+        is_sample = self._count % SAMPLE_RESETS == 0
+        faults = mark()  # before it is looked: what comes in meanwhile is looked for the next time
+        if used.copies is not None and used.faults == faults is not None and not is_sample:
+            starts, ends = used.copies  # a page that became one since then would have been a page fault
         else:
             starts, ends = self._written.find_spans(base, size, _room.scratch)
-        self._count += 1
         if sum(ends) - sum(starts) > KEPT_PAGES * PAGE_BYTES:
             hot = self._hot  # once: another thread may be the one that decides
             if hot is None:
@@ -146,14 +148,14 @@ class Reset:
             starts, ends = _drop_others(base, _pages(starts, ends), hot)
         elif self._hot is None:
             self._hot = frozenset(_pages(starts, ends))
-        elif self._count % SAMPLE_RESETS == 0:
+        elif is_sample:
             pages = _pages(starts, ends)
             starts, ends = _drop_others(base, pages, _changed(pages, memory, image))
         # Whatever is in `starts` here is copied, and whatever was and is not any more has been dropped. Slices of
         # memoryviews are copied in half the time of a foreign call.
         for start, end in zip(starts, ends, strict=True):
             memory[start:end] = image[start:end]
-        return starts, ends
+        return (starts, ends), faults
 
 
 def _drop_others(base: int, pages: Sequence[int], kept: frozenset[int]) -> Spans:

@@ -735,11 +735,13 @@ def adapt_logging():
     handlers, shut_down = logging._handlerList, logging.shutdown
     own = handlers[:]
 
-    def shutdown():
-        if handlers != own:
-            shut_down()
+    def shutdown(handlerList=handlers):  # noqa: N803 - as logging calls it
+        if handlerList is not handlers or handlers != own:
+            shut_down(handlerList)
 
+    shutdown.__doc__, shutdown.__module__ = shut_down.__doc__, shut_down.__module__
     atexit.unregister(shut_down)
+    logging.shutdown = shutdown
     atexit.register(shutdown)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 from wasihost.runtime.wasm.bodies import iter_bodies
@@ -21,7 +22,7 @@ from wasihost.runtime.wasm.sections import ModuleSections
 
 USUAL_BYTES: Final = 4096
 PIECE_BYTES: Final = 131072
-_I32_CONST, _I64_CONST = 0x41, 0x42
+_I32_CONST, _I64_CONST, _I64_STORE = 0x41, 0x42, 0x37
 _STORED: Final = USUAL_BYTES << 32
 """The size and the field before it, which is 0, are stored as one number."""
 _MAY_STORE: Final = re.compile(re.escape(bytes([_I64_CONST]) + encode_signed(_STORED)))
@@ -67,6 +68,8 @@ def _changed(module: bytes, body: Body, bodies: Sequence[Body], imported: int, l
         ]
         if sorted((opcode, _number(module, start, end)) for opcode, start, end in sizes) != list(_CONSTANTS):
             return None
+        if not _are_used_as_sizes(module, instructions):
+            return None
         called = _called(module, instructions)
         if listing not in called and not any(
             listing in _called(module, _instructions(module, *bodies[function - imported]))
@@ -81,6 +84,17 @@ def _changed(module: bytes, body: Body, bodies: Sequence[Body], imported: int, l
         pieces += [module[at:start], encode_signed(PIECE_BYTES if opcode == _I32_CONST else PIECE_BYTES << 32)]
         at = end
     return b"".join([*pieces, module[at : body[1]]])
+
+
+def _are_used_as_sizes(module: bytes, instructions: Sequence[Instruction]) -> bool:
+    """Whether the large number is stored, and one of the small ones stands before a zero: size and place in a call."""
+    starts = stored = 0
+    for (opcode, start, end), (after, next_start, next_end) in pairwise(instructions):
+        if opcode == _I64_CONST and _number(module, start, end) == _STORED:
+            stored += after == _I64_STORE
+        elif opcode == _I32_CONST and _number(module, start, end) == USUAL_BYTES:
+            starts += after == _I64_CONST and _number(module, next_start, next_end) == 0
+    return stored == starts == 1
 
 
 def _instructions(module: bytes, start: int, end: int) -> Iterator[Instruction]:

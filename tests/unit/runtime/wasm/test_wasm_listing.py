@@ -15,11 +15,13 @@ WRAPPER = f"""(func $list {TYPE}
 SIZE = USUAL_BYTES << 32
 
 
-def opener(name: str = "open", *, called: str = "$list", taken: int = 4096, more: str = "", stored: int = SIZE) -> str:
+def opener(
+    name: str = "open", *, called: str = "$list", taken: int = 4096, more: str = "", stored: int = SIZE, place: int = 0
+) -> str:
     return f"""(func ${name} (export "{name}") (param i32) (result i32) {more}
       (i64.store offset=20 (local.get 0) (i64.const {stored}))
       (i32.store (local.get 0) (i32.const {taken}))
-      (call {called} (local.get 0) (i32.const 64) (i32.const 4096) (i64.const 0) (i32.const 8)))"""
+      (call {called} (local.get 0) (i32.const 64) (i32.const 4096) (i64.const {place}) (i32.const 8)))"""
 
 
 def module(*functions: str) -> bytes:
@@ -73,8 +75,18 @@ def test_it_may_call_the_import_itself() -> None:
         (WRAPPER, opener(more="(drop (i32.const 4096))")),
         (WRAPPER, opener(more=f"(drop (i64.const {SIZE}))")),
         (f"(func $list {TYPE} (i32.const 7))", opener()),
+        (WRAPPER, opener(stored=0, more=f"(drop (i64.const {SIZE}))")),
+        (WRAPPER, opener(place=1)),
     ],
-    ids=["another size", "another number", "a size more", "a number more", "it lists nothing"],
+    ids=[
+        "another size",
+        "another number",
+        "a size more",
+        "a number more",
+        "it lists nothing",
+        "nothing is stored",
+        "it does not start at the beginning",
+    ],
 )
 def test_anything_else_is_left_alone(functions: tuple[str, ...]) -> None:
     rewritten = rewrite(module(*functions))
