@@ -256,8 +256,18 @@ class Runner:
         """Put the operating system's walls around this whole process, for good.
 
         Raises:
-            ConfigError: The runs are not made in this process.
+            ConfigError: As `check_can_be_enclosed`.
             EngineError: The process has other threads, which Landlock would not hold.
+        """
+        carrier = self.check_can_be_enclosed()
+        carrier.enclose(self.setup.memory_bytes, self.setup.open_files, self.setup.disk_bytes)
+        self._is_enclosed = True
+
+    def check_can_be_enclosed(self) -> Direct:
+        """Return what puts the walls up; refuse what cannot go on behind them, before anything is done for that.
+
+        Raises:
+            ConfigError: The runs are not made in this process, or it has folders to remove at its end.
         """
         from wasihost.containment.direct import Direct
 
@@ -267,8 +277,7 @@ class Runner:
             raise ConfigError(
                 "enclose() is for sandboxes without Scratch and overlays: behind the walls nobody could remove those"
             )
-        self._carrier.enclose(self.setup.memory_bytes, self.setup.open_files, self.setup.disk_bytes)
-        self._is_enclosed = True
+        return self._carrier
 
     def check_not_enclosed(self, what: str) -> None:
         """Refuse what the walls around this process do not let it do.

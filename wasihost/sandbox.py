@@ -305,6 +305,7 @@ class Sandbox:
 
         if self._sessions.all():
             raise ConfigError("enclose() is for sandboxes without sessions: close them before")
+        self._runner.check_can_be_enclosed()
         for name in NEEDED_BEHIND_WALLS:
             importlib.import_module(name)
         if self._functions is not None:

@@ -132,6 +132,12 @@ def test_what_could_not_be_removed_behind_the_walls_is_refused(grant: Any) -> No
         sandbox.enclose()
 
 
-def test_workers_enclose_themselves() -> None:
-    with Sandbox() as sandbox, pytest.raises(errors.ConfigError, match="workers enclose themselves"):
+def test_workers_enclose_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def later() -> None:
+        """Something for which an event loop would be made."""
+
+    made: list[None] = []
+    monkeypatch.setattr("wasihost.loops.make_background_loop", lambda: made.append(None))
+    with Sandbox(functions=[later]) as sandbox, pytest.raises(errors.ConfigError, match="workers enclose themselves"):
         sandbox.enclose()
+    assert made == [], "something was made for walls that are refused"

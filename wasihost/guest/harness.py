@@ -13,8 +13,8 @@
 #   12  length of the reply, 0 = none   16  address of the reply         20  a number that was asked for, or a ticket
 #   24  length of the reply to a call, which stands at 64 when it fits
 #   28  1 when what is written from here on is the last, and the reply follows (the host begins each run with 0)
-#   64  the request, or the reply, when it fits
 #   32  1 when the host has put random numbers where the generator of `random` keeps its state
+#   64  the request, or the reply, when it fits
 # A request is: u32 length of the header, header (marshal), source. A reply is: u32 length of the header, header (JSON),
 # value (JSON).
 # ruff: noqa: ARG004, F821, PLW0603 - hooks take what Python passes, and the state of the one run is global

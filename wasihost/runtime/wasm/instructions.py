@@ -7,7 +7,7 @@ remains the engine's work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Final, NamedTuple
 
 from wasihost.runtime.wasm.errors import WasmFormatError
@@ -65,6 +65,24 @@ def skip_locals(code: bytes, pos: int, end: int) -> int:
         _, pos = read_unsigned(code, pos, end)
         pos = skip_value_type(code, pos, end)
     return pos
+
+
+def instructions(code: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield the instructions of a function body: opcode, and where what follows it starts and ends.
+
+    Args:
+        code: The module.
+        start: Where the body starts, with its local declarations.
+        end: Where it ends.
+
+    Raises:
+        WasmFormatError: An instruction is unknown, or does not end before `end`.
+    """
+    pos = skip_locals(code, start, end)
+    while pos < end:
+        after = skip_instruction(code, pos, end)
+        yield code[pos], pos + 1, after
+        pos = after
 
 
 def function_uses(code: bytes, start: int, end: int, targets: Collection[int]) -> list[FunctionUse]:

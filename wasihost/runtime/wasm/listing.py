@@ -9,13 +9,13 @@ in one function, which are changed together or not at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final
 
 from wasihost.runtime.wasm.bodies import iter_bodies
 from wasihost.runtime.wasm.errors import WasmFormatError
-from wasihost.runtime.wasm.instructions import CALL, skip_instruction, skip_locals
+from wasihost.runtime.wasm.instructions import CALL, instructions
 from wasihost.runtime.wasm.leb import encode_signed, read_signed, read_unsigned
 from wasihost.runtime.wasm.reader import Import
 from wasihost.runtime.wasm.sections import ModuleSections
@@ -60,19 +60,19 @@ def larger_listings(sections: ModuleSections, imports: Sequence[Import]) -> dict
 
 def _changed(module: bytes, body: Body, bodies: Sequence[Body], imported: int, listing: int) -> bytes | None:
     try:
-        instructions = list(_instructions(module, *body))
+        found = list(instructions(module, *body))
         sizes = [
             (opcode, start, end)
-            for opcode, start, end in instructions
+            for opcode, start, end in found
             if opcode in (_I32_CONST, _I64_CONST) and (opcode, _number(module, start, end)) in _CONSTANTS
         ]
         if sorted((opcode, _number(module, start, end)) for opcode, start, end in sizes) != list(_CONSTANTS):
             return None
-        if not _are_used_as_sizes(module, instructions):
+        if not _are_used_as_sizes(module, found):
             return None
-        called = _called(module, instructions)
+        called = _called(module, found)
         if listing not in called and not any(
-            listing in _called(module, _instructions(module, *bodies[function - imported]))
+            listing in _called(module, instructions(module, *bodies[function - imported]))
             for function in called
             if function >= imported
         ):
@@ -86,10 +86,10 @@ def _changed(module: bytes, body: Body, bodies: Sequence[Body], imported: int, l
     return b"".join([*pieces, module[at : body[1]]])
 
 
-def _are_used_as_sizes(module: bytes, instructions: Sequence[Instruction]) -> bool:
+def _are_used_as_sizes(module: bytes, found: Sequence[Instruction]) -> bool:
     """Whether the large number is stored, and one of the small ones stands before a zero: size and place in a call."""
     starts = stored = 0
-    for (opcode, start, end), (after, next_start, next_end) in pairwise(instructions):
+    for (opcode, start, end), (after, next_start, next_end) in pairwise(found):
         if opcode == _I64_CONST and _number(module, start, end) == _STORED:
             stored += after == _I64_STORE
         elif opcode == _I32_CONST and _number(module, start, end) == USUAL_BYTES:
@@ -97,17 +97,9 @@ def _are_used_as_sizes(module: bytes, instructions: Sequence[Instruction]) -> bo
     return stored == starts == 1
 
 
-def _instructions(module: bytes, start: int, end: int) -> Iterator[Instruction]:
-    pos = skip_locals(module, start, end)
-    while pos < end:
-        after = skip_instruction(module, pos, end)
-        yield module[pos], pos + 1, after
-        pos = after
-
-
 def _number(module: bytes, start: int, end: int) -> int:
     return read_signed(module, start, end, 64)[0]
 
 
-def _called(module: bytes, instructions: Iterator[Instruction] | Sequence[Instruction]) -> set[int]:
-    return {read_unsigned(module, start, end)[0] for opcode, start, end in instructions if opcode == CALL}
+def _called(module: bytes, found: Iterable[Instruction]) -> set[int]:
+    return {read_unsigned(module, start, end)[0] for opcode, start, end in found if opcode == CALL}

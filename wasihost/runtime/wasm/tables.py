@@ -12,7 +12,7 @@ from typing import Final
 
 from wasihost.runtime.wasm.bodies import iter_bodies
 from wasihost.runtime.wasm.errors import WasmFormatError
-from wasihost.runtime.wasm.instructions import skip_instruction, skip_locals
+from wasihost.runtime.wasm.instructions import instructions
 from wasihost.runtime.wasm.leb import read_unsigned
 from wasihost.runtime.wasm.sections import ModuleSections
 
@@ -42,12 +42,9 @@ def table_is_fixed(module: bytes) -> bool:
 
 def _changes(module: bytes, start: int, end: int) -> bool:
     try:
-        pos = skip_locals(module, start, end)
-        while pos < end:
-            opcode = module[pos]
-            if opcode == _TABLE_SET or (opcode == _PREFIX and read_unsigned(module, pos + 1, end)[0] in _CHANGING):
-                return True
-            pos = skip_instruction(module, pos, end)
+        return any(
+            opcode == _TABLE_SET or (opcode == _PREFIX and read_unsigned(module, first, after)[0] in _CHANGING)
+            for opcode, first, after in instructions(module, start, end)
+        )
     except WasmFormatError:
         return True
-    return False
